@@ -1,0 +1,1 @@
+"""Siyu acts here: channels, inbox, courier, clock, rendering, language, command line."""

@@ -1,0 +1,1 @@
+"""Siyu remembers here: SQLModel tables and everything that is SQL."""
