@@ -1,0 +1,164 @@
+"""The condition language: what an `if:` may say about a contact.
+
+A condition is data. Its one meaning is the SQL expression that `storage.conditions` makes of it.
+Each condition is a mapping with one of the keys below; several at once are written with `all:`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from sop.events import EventKind
+from sop.times import Duration
+
+OneOrMany = str | tuple[str, ...]
+
+
+class Definition(BaseModel):
+    """Base of everything an operator writes: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+def many(value: OneOrMany) -> tuple[str, ...]:
+    """A value that may be written alone or as a list, as a tuple."""
+    return (value,) if isinstance(value, str) else value
+
+
+class HasTag(Definition):
+    """Carries the tag, or one of the listed tags. `意向` means any tag of the group 意向."""
+
+    tag: OneOrMany
+
+
+class InStage(Definition):
+    """Is in the lifecycle stage, or one of the listed."""
+
+    stage: OneOrMany
+
+
+class Not(Definition):
+    """The inner condition does not hold."""
+
+    not_: Condition = Field(alias="not")
+
+
+class All(Definition):
+    """Every one of the inner conditions holds."""
+
+    all: tuple[Condition, ...] = Field(min_length=1)
+
+
+class Any_(Definition):
+    """At least one of the inner conditions holds."""
+
+    any: tuple[Condition, ...] = Field(min_length=1)
+
+
+class Ago(Definition):
+    """How long ago: `within` the span, or `before` it (longer ago, or never)."""
+
+    within: Duration | None = None
+    before: Duration | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Ago:
+        if (self.within is None) == (self.before is None):
+            raise PydanticCustomError(
+                "siyu", "within 和 before 要写一个，只能写一个", {"expected": "within 或 before"}
+            )
+        return self
+
+
+class LastMessage(Definition):
+    """The contact's last message to us, as an `Ago`."""
+
+    last_message: Ago
+
+
+class Count(Definition):
+    """Events of a kind about the contact in a span up to now; the current one counts."""
+
+    of: EventKind
+    within: Duration | None = None
+    at_least: int | None = Field(default=None, ge=1)
+    at_most: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Count:
+        if self.at_least is None and self.at_most is None:
+            raise PydanticCustomError(
+                "siyu",
+                "要写 at_least（至少）或 at_most（至多）",
+                {"expected": "at_least 或 at_most"},
+            )
+        return self
+
+
+class Counted(Definition):
+    """`count: {of: message, within: 30d, at_least: 3}`."""
+
+    count: Count
+
+
+class HasAttribute(Definition):
+    """`attribute: {城市: 杭州}`: every listed attribute has the value (or one of the list)."""
+
+    attribute: dict[str, str | int | tuple[str | int, ...]] = Field(min_length=1)
+
+
+class IsFriend(Definition):
+    """`friend: true`: is a friend of the account (false: only seen in groups, or removed)."""
+
+    friend: bool
+
+
+class InGroup(Definition):
+    """`in_group: 转化群`: is now a member of a group that carries the tag."""
+
+    in_group: OneOrMany
+
+
+CONDITION_KEYS = (
+    "tag",
+    "stage",
+    "not",
+    "all",
+    "any",
+    "last_message",
+    "count",
+    "attribute",
+    "friend",
+    "in_group",
+)
+
+
+def by_key(keys: tuple[str, ...]) -> Discriminator:
+    """Pick a union member by the one key of `keys` that the mapping carries."""
+
+    def pick(value: Any) -> str | None:
+        present = value if isinstance(value, dict) else type(value).model_fields
+        names = [k for k in keys if k in present or f"{k}_" in present]
+        return names[0] if len(names) == 1 else None
+
+    return Discriminator(pick, custom_error_type="one_of_keys", custom_error_message=" ".join(keys))
+
+
+Condition = Annotated[
+    Annotated[HasTag, Tag("tag")]
+    | Annotated[InStage, Tag("stage")]
+    | Annotated[Not, Tag("not")]
+    | Annotated[All, Tag("all")]
+    | Annotated[Any_, Tag("any")]
+    | Annotated[LastMessage, Tag("last_message")]
+    | Annotated[Counted, Tag("count")]
+    | Annotated[HasAttribute, Tag("attribute")]
+    | Annotated[IsFriend, Tag("friend")]
+    | Annotated[InGroup, Tag("in_group")],
+    by_key(CONDITION_KEYS),
+]
+for _model in (Not, All, Any_):
+    _model.model_rebuild()
