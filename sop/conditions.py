@@ -140,7 +140,7 @@ def by_key(keys: tuple[str, ...]) -> Discriminator:
     """Pick a union member by the one key of `keys` that the mapping carries."""
 
     def pick(value: Any) -> str | None:
-        present = value if isinstance(value, dict) else type(value).model_fields
+        present = value if isinstance(value, dict) else getattr(type(value), "model_fields", ())
         names = [k for k in keys if k in present or f"{k}_" in present]
         return names[0] if len(names) == 1 else None
 
