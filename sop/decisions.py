@@ -1,0 +1,113 @@
+"""What the core decides, as data. `storage.apply` writes it; nothing here does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Purpose = Literal["reply", "touch", "notice"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speak:
+    """Fill the template `say` and send it to the conversation."""
+
+    say: str
+    conversation_id: int
+    in_group: bool
+    purpose: Purpose
+    source: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """Fill the inline template `text` and send it to every operator."""
+
+    text: str
+    source: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptRequest:
+    """Accept the friend request with this gateway id."""
+
+    request_id: str
+    contact_id: int
+    source: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveTag:
+    """Put the tag on; `replaces` are the tags it excludes."""
+
+    subject_id: int
+    tag: str
+    source: str
+    expires_at: int | None = None
+    replaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeTag:
+    """Take the tags off, where they are on."""
+
+    subject_id: int
+    tags: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetValue:
+    """Set an attribute to the filled inline template `value`, or clear it with None."""
+
+    subject_id: int
+    key: str
+    value: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBack:
+    """Leave the conversation to humans until `until` (ms UTC; None: until resumed)."""
+
+    conversation_id: int
+    until: int | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """The rule rests for the subject until `until`."""
+
+    rule: str
+    subject_id: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gather:
+    """Wait up to `span` ms for more of the same before doing the rule's actions once for all."""
+
+    rule: str
+    group_id: int
+    contact_id: int
+    span: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A trace: what was at stake, what came of it, and why in a sentence."""
+
+    subject_id: int
+    what: str
+    outcome: str
+    because: str
+    refs: dict[str, Any] = field(default_factory=dict)
+
+
+Decision = (
+    Speak | Tell | AcceptRequest | GiveTag | TakeTag | SetValue | StepBack | Rest | Gather | Note
+)

@@ -1,0 +1,392 @@
+"""Rules: on an event, if a condition, do actions. Pure: facts in, decisions out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from sop.conditions import OneOrMany, many
+from sop.decisions import (
+    AcceptRequest,
+    Decision,
+    Gather,
+    GiveTag,
+    Note,
+    Purpose,
+    Rest,
+    SetValue,
+    Speak,
+    StepBack,
+    TakeTag,
+    Tell,
+)
+from sop.definitions import (
+    AcceptFriend,
+    Action,
+    AddTag,
+    Definitions,
+    GroupPlace,
+    HandOff,
+    Notify,
+    RemoveTag,
+    Rule,
+    Say,
+    SetAttribute,
+)
+from sop.events import Event, EventKind
+
+# What a person did, so that answering is a reply; everything else the bot says is a touch.
+_ACTS_OF_A_PERSON = frozenset(
+    {
+        EventKind.MESSAGE,
+        EventKind.FRIEND_REQUEST,
+        EventKind.FRIEND_ADDED,
+        EventKind.GROUP_JOINED,
+        EventKind.GROUP_LEFT,
+        EventKind.GROUP_ENTERED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """The facts about one event that rules look at.
+
+    `matched` maps rule ids to what their `match` found in the text; `silenced` says why nothing may
+    be answered here now (takeover, stale), or is empty.
+    """
+
+    event: Event
+    event_id: int
+    contact_id: int | None
+    group_id: int | None
+    group_tags: tuple[str, ...] = ()
+    group_kind: str = ""
+    matched: Mapping[str, tuple[str, ...]]
+    silenced: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A rule whose event, place and match fit; what is left to ask is its condition."""
+
+    rule: Rule
+    because: str
+
+
+class RuleBook:
+    """The rules by the kind of event they listen to, in file order."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self.definitions = definitions
+        self.by_id = {rule.id: rule for rule in definitions.rules}
+        self._order = {rule.id: n for n, rule in enumerate(definitions.rules)}
+        self._always: dict[EventKind, list[Rule]] = defaultdict(list)
+        for rule in definitions.rules:
+            if not _needs_text(rule):
+                self._always[rule.on].append(rule)
+
+    def candidates(self, situation: Situation) -> list[Candidate]:
+        """The rules that fit, in file order. Costs nothing for rules whose keywords are absent."""
+        kind = situation.event.kind
+        named = [self.by_id[i] for i in situation.matched if i in self.by_id]
+        rules = [r for r in named if r.on is kind and _needs_text(r)] + self._always[kind]
+        rules.sort(key=lambda rule: self._order[rule.id])
+        return [
+            Candidate(rule=rule, because=_because(rule, situation))
+            for rule in rules
+            if _fits(rule, situation)
+        ]
+
+
+def decide(
+    situation: Situation,
+    candidates: Iterable[Candidate],
+    *,
+    book: RuleBook,
+    passing: Collection[str],
+    resting: Mapping[str, int],
+    takeover: int,
+    now: int,
+) -> list[Decision]:
+    """Decide what the candidates do.
+
+    `passing` are the ids of rules whose condition holds (rules without one included), `resting`
+    maps rule ids to the end of their cooldown for this subject, `takeover` is how long a hand-off
+    pauses (ms), `now` is ms UTC.
+    """
+    out: list[Decision] = []
+    stopped_by = ""
+    for candidate in candidates:
+        rule = candidate.rule
+        hindrance = _hindrance(rule, stopped_by=stopped_by, passing=passing, resting=resting)
+        if hindrance:
+            out += _note(situation, rule, "withheld", hindrance)
+            continue
+        out += _run(situation, candidate, book=book, takeover=takeover, now=now)
+        if rule.stop:
+            stopped_by = rule.id
+    return out
+
+
+def actions(
+    situation: Situation, rule: Rule, because: str, *, book: RuleBook, takeover: int, now: int
+) -> list[Decision]:
+    """The decisions of a rule's `do:` list, in its order."""
+    out: list[Decision] = []
+    for action in rule.do:
+        out += _act(situation, rule, action, because, book=book, takeover=takeover, now=now)
+    return out
+
+
+def subject_of(situation: Situation) -> int | None:
+    """What a cooldown counts for: the group of a group event, else the contact."""
+    return situation.group_id if situation.group_id is not None else situation.contact_id
+
+
+def _needs_text(rule: Rule) -> bool:
+    match = rule.match
+    return match is not None and bool(
+        match.any or match.all or match.none or match.regex or match.like
+    )
+
+
+def _fits(rule: Rule, situation: Situation) -> bool:
+    event = situation.event
+    return (
+        _place_fits(rule, situation)
+        and _type_fits(rule, event)
+        and _named(rule.tag, event.data.get("tag"), groups=True)
+        and _named(rule.stage, event.data.get("stage"))
+        and (event.kind is not EventKind.SILENT or event.data.get("rule") == rule.id)
+    )
+
+
+def _type_fits(rule: Rule, event: Event) -> bool:
+    if rule.match is None or rule.match.type == ():
+        return True
+    wanted = rule.match.type
+    return event.type in (wanted if isinstance(wanted, tuple) else (wanted,))
+
+
+def _named(wanted: OneOrMany | None, value: str | None, *, groups: bool = False) -> bool:
+    if wanted is None:
+        return True
+    names = many(wanted)
+    return value in names or (groups and value is not None and value.split("/")[0] in names)
+
+
+def _place_fits(rule: Rule, situation: Situation) -> bool:
+    in_group = situation.group_id is not None
+    mention = situation.event.mentions_self
+    match rule.where:
+        case None:
+            return rule.on is not EventKind.MESSAGE or not in_group or mention
+        case "anywhere":
+            return True
+        case "private":
+            return not in_group
+        case "group":
+            return in_group
+        case "mention":
+            return in_group and mention
+        case GroupPlace() as place:
+            return in_group and _group_fits(place, situation)
+        case _:
+            assert_never(rule.where)
+
+
+def _group_fits(place: GroupPlace, situation: Situation) -> bool:
+    tagged = place.group_tag is None or any(
+        _named(place.group_tag, tag, groups=True) for tag in situation.group_tags
+    )
+    return tagged and (place.kind is None or place.kind == situation.group_kind)
+
+
+def _because(rule: Rule, situation: Situation) -> str:
+    found = situation.matched.get(rule.id)
+    if found:
+        return f"规则 {rule.id}：消息里有「{'」「'.join(found)}」"
+    return f"规则 {rule.id}：{EVENT_NAMES[situation.event.kind]}"
+
+
+EVENT_NAMES: Mapping[EventKind, str] = {
+    EventKind.MESSAGE: "收到消息",
+    EventKind.FRIEND_REQUEST: "收到好友申请",
+    EventKind.FRIEND_ADDED: "成为好友",
+    EventKind.FRIEND_REMOVED: "解除好友",
+    EventKind.GROUP_JOINED: "有人进群",
+    EventKind.GROUP_LEFT: "有人退群",
+    EventKind.GROUP_RENAMED: "群改名",
+    EventKind.GROUP_ENTERED: "机器人进群",
+    EventKind.TAG_ADDED: "加上标签",
+    EventKind.TAG_REMOVED: "去掉标签",
+    EventKind.STAGE_CHANGED: "生命周期变化",
+    EventKind.SILENT: "很久没说话",
+    EventKind.LINK_CLICKED: "点了链接",
+    EventKind.ORDER: "下单",
+}
+
+
+def _hindrance(
+    rule: Rule, *, stopped_by: str, passing: Collection[str], resting: Mapping[str, int]
+) -> str:
+    if stopped_by:
+        return f"排在前面的规则 {stopped_by} 写了 stop，后面的规则不再执行"
+    if rule.id not in passing:
+        return "条件 if 不满足"
+    if rule.id in resting:
+        return "还在冷却时间 cooldown 里，刚刚已经执行过"
+    return ""
+
+
+def _run(
+    situation: Situation, candidate: Candidate, *, book: RuleBook, takeover: int, now: int
+) -> Iterator[Decision]:
+    rule, subject = candidate.rule, subject_of(situation)
+    if rule.cooldown is not None and subject is not None:
+        yield Rest(rule=rule.id, subject_id=subject, until=now + rule.cooldown)
+    if rule.gather is not None and situation.group_id and situation.contact_id:
+        yield Gather(
+            rule=rule.id,
+            group_id=situation.group_id,
+            contact_id=situation.contact_id,
+            span=rule.gather,
+        )
+        return
+    yield from _note(situation, rule, "done", candidate.because)
+    yield from actions(situation, rule, candidate.because, book=book, takeover=takeover, now=now)
+
+
+def _note(situation: Situation, rule: Rule, outcome: str, because: str) -> Iterator[Note]:
+    subject = situation.contact_id if situation.contact_id is not None else situation.group_id
+    if subject is not None:
+        yield Note(
+            subject_id=subject,
+            what=f"规则 {rule.id}",
+            outcome=outcome,
+            because=because,
+            refs={"rule": rule.id},
+        )
+
+
+def _act(
+    situation: Situation,
+    rule: Rule,
+    action: Action,
+    because: str,
+    *,
+    book: RuleBook,
+    takeover: int,
+    now: int,
+) -> Iterator[Decision]:
+    source = f"rule:{rule.id}"
+    match action:
+        case Say():
+            yield from _speak(situation, rule, action, because)
+        case AddTag():
+            yield from _give(situation, action, source, book.definitions, now)
+        case RemoveTag():
+            subject = _tag_subject(situation, action)
+            if subject is not None:
+                yield TakeTag(subject_id=subject, tags=many(action.untag), source=source)
+        case SetAttribute():
+            if situation.contact_id is not None:
+                for key, value in action.set.items():
+                    yield SetValue(
+                        subject_id=situation.contact_id,
+                        key=key,
+                        source=source,
+                        value=None if value is None else str(value),
+                    )
+        case Notify():
+            yield Tell(text=action.notify, source=source, because=because)
+        case HandOff():
+            yield from _hand_off(situation, action, source, because, now + takeover)
+        case AcceptFriend():
+            if situation.contact_id is not None:
+                yield AcceptRequest(
+                    request_id=situation.event.external_id,
+                    contact_id=situation.contact_id,
+                    source=source,
+                    because=because,
+                )
+        case _:
+            assert_never(action)
+
+
+def _speak(situation: Situation, rule: Rule, action: Say, because: str) -> Iterator[Decision]:
+    private = action.to == "private" or situation.group_id is None
+    conversation = situation.contact_id if private else situation.group_id
+    if conversation is None:
+        return
+    if situation.silenced:
+        yield Note(
+            subject_id=conversation,
+            what=f"规则 {rule.id} 的回复 {action.say}",
+            outcome="withheld",
+            because=situation.silenced,
+            refs={"rule": rule.id, "template": action.say},
+        )
+        return
+    purpose: Purpose = "reply" if situation.event.kind in _ACTS_OF_A_PERSON else "touch"
+    yield Speak(
+        say=action.say,
+        conversation_id=conversation,
+        in_group=not private,
+        purpose=purpose,
+        source=f"rule:{rule.id}",
+        because=because,
+    )
+
+
+def _tag_subject(situation: Situation, action: AddTag | RemoveTag) -> int | None:
+    return situation.group_id if action.on == "group" else situation.contact_id
+
+
+def _give(
+    situation: Situation, action: AddTag, source: str, definitions: Definitions, now: int
+) -> Iterator[Decision]:
+    subject = _tag_subject(situation, action)
+    if subject is None:
+        return
+    for tag in many(action.tag):
+        yield give_tag(
+            definitions, subject_id=subject, tag=tag, source=source, span=action.for_, now=now
+        )
+
+
+def give_tag(
+    definitions: Definitions,
+    *,
+    subject_id: int,
+    tag: str,
+    source: str,
+    now: int,
+    span: int | None = None,
+) -> GiveTag:
+    """A `GiveTag` that knows the tag's group: what it excludes and when it expires."""
+    group, _, value = tag.partition("/")
+    spec = definitions.tags.get(group)
+    span = span if span is not None else (spec.expires if spec else None)
+    replaces: Sequence[str] = ()
+    if spec and spec.one_of:
+        replaces = [f"{group}/{other}" for other in spec.values if other != value]
+    return GiveTag(
+        subject_id=subject_id,
+        tag=tag,
+        source=source,
+        replaces=tuple(replaces),
+        expires_at=None if span is None else now + span,
+    )
+
+
+def _hand_off(
+    situation: Situation, action: HandOff, source: str, because: str, until: int
+) -> Iterator[Decision]:
+    conversation = subject_of(situation)
+    if conversation is not None:
+        yield StepBack(conversation_id=conversation, until=until, because=f"{because}，已转人工")
+    yield Tell(text=action.hand_off, source=source, because=because)

@@ -1,0 +1,37 @@
+"""Bringing a database to the newest schema, on every start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine
+
+from sop.errors import StorageError
+
+_HERE = Path(__file__).parent / "migrations"
+
+
+def upgrade(engine: Engine, *, to: str = "head") -> None:
+    """Upgrade the database behind `engine`, in one transaction.
+
+    Raises `StorageError` when it was written by a newer Siyu.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    with engine.connect().execution_options(siyu_writes=True) as connection, connection.begin():
+        current = MigrationContext.configure(connection).get_current_revision()
+        if current == scripts.get_current_head():
+            return
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, to)
+        except CommandError as error:
+            raise StorageError(
+                f"数据库的版本（{current}）比这个 Siyu 新，请先升级 Siyu。"
+            ) from error

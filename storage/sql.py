@@ -1,0 +1,76 @@
+"""The hot path's way to write: statements built once per table and dialect, rows as plain tuples.
+
+ORM objects cost nine times as much (FINDINGS §2); they stay on the cold paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlmodel import SQLModel
+
+
+def dialect_of(connection: Connection) -> str:
+    """`sqlite` or `postgresql`."""
+    return connection.dialect.name
+
+
+@cache
+def statement(dialect: str, sql: str) -> str:
+    """SQL written with `?` placeholders, as the driver of `dialect` wants it."""
+    return sql if dialect == "sqlite" else sql.replace("%", "%%").replace("?", "%s")
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table behind a model."""
+    return model.__table__  # type: ignore[attr-defined,no-any-return]
+
+
+@cache
+def _insert_sql(dialect: str, model: type[SQLModel], columns: tuple[str, ...], extra: str) -> str:
+    table = table_of(model)
+    names = ", ".join(f'"{table.c[name].name}"' for name in columns)
+    marks = ", ".join("?" for _ in columns)
+    return statement(dialect, f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {extra}')  # noqa: S608
+
+
+def insert_rows(
+    connection: Connection,
+    model: type[SQLModel],
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    extra: str = "",
+) -> None:
+    """Insert tuples in the order of `columns`; `extra` is an ON CONFLICT clause."""
+    if rows:
+        run_rows(connection, _insert_sql(dialect_of(connection), model, columns, extra), rows)
+
+
+def run_rows(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run one `?` statement for every tuple."""
+    if rows:
+        connection.exec_driver_sql(statement(dialect_of(connection), sql), list(rows))
+
+
+def fetch(connection: Connection, sql: str, *params: Any) -> Sequence[Any]:
+    """All rows of a `?` query."""
+    return connection.exec_driver_sql(statement(dialect_of(connection), sql), params).all()
+
+
+def fetch_in(
+    connection: Connection, sql: str, values: Collection[Any], *params: Any
+) -> Sequence[Any]:
+    """All rows of a `?` query whose `{in}` stands for the list of `values` (after `params`)."""
+    if not values:
+        return ()
+    items = list(values)
+    out: list[Any] = []
+    for start in range(0, len(items), 500):
+        chunk = items[start : start + 500]
+        marks = ", ".join("?" for _ in chunk)
+        out += fetch(connection, sql.replace("{in}", f"({marks})"), *params, *chunk)
+    return out
