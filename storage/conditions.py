@@ -83,7 +83,7 @@ def passing(
 def _tagged(subject: ColumnElement[int], names: tuple[str, ...], now: int) -> ColumnElement[bool]:
     if not names:
         return never()
-    named = [_TAG.c.name.in_(names)]
+    named: list[ColumnElement[bool]] = [_TAG.c.name.in_(names)]
     # A bare group name stands for every tag of the group.
     named += [
         _TAG.c.name.startswith(f"{name}/", autoescape=True) for name in names if "/" not in name

@@ -252,6 +252,7 @@ class Pause(SQLModel, table=True):
     subject_id: int = _id()
     at: int = _number()
     until: int | None = _number(null=True)  # None: until an operator resumes
+    event_id: int | None = _number(null=True)  # what led to it; its own messages still go out
     because: str = _text()
 
 

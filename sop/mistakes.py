@@ -1,0 +1,216 @@
+"""pydantic's errors → sentences a community manager understands, at paths of the YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from sop.problems import did_you_mean
+from sop.source import Path
+from sop.trails import Model, Trail, fits, keys_of, members_of, tags_of, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One mistake in a value; `at_key` when the key itself is wrong, not what it holds."""
+
+    path: Path
+    message: str
+    expected: str = ""
+    found: str = ""
+    hint: str = ""
+    at_key: bool = False
+
+
+def show_value(value: object) -> str:
+    """A value as an operator would recognise it; never more than a glimpse."""
+    match value:
+        case None:
+            return "空的"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"{value}（数字）"
+        case str():
+            text = _hide_password(value)
+            return (text if len(text) <= 40 else text[:40] + "…") or "空的文字"
+        case list() | tuple():
+            return f"一个列表（{len(value)} 项）"
+        case dict():
+            return f"一组设置（{'、'.join(map(str, list(value)[:5])) or '空的'}）"
+        case _:
+            return ""
+
+
+def mistakes(
+    error: ValidationError, model: Model, value: object, *, secrets: Mapping[Path, str]
+) -> list[Mistake]:
+    """Every mistake that the error tells of, each place once."""
+    found: dict[tuple[Path, str], Mistake] = {}
+    for details in error.errors(include_url=False):
+        trail = walk(model, details["loc"], value)
+        empty_after_errors = details["type"] == "too_short" and details["input"]
+        if empty_after_errors or not all(fits(value, *branch) for branch in trail.branches):
+            continue
+        mistake = _explain(details, trail)
+        if name := secrets.get(trail.path):
+            mistake = replace(mistake, found=f"环境变量 {name} 的值（不显示）", hint="")
+        same = found.get((mistake.path, mistake.message))
+        if same and mistake.expected not in same.expected:
+            mistake = replace(same, expected=f"{same.expected} 或 {mistake.expected}")
+        found[mistake.path, mistake.message] = mistake
+    return list(found.values())
+
+
+def _hide_password(text: str) -> str:
+    scheme, slashes, rest = text.partition("://")
+    return f"{scheme}://…@{rest.rpartition('@')[2]}" if slashes and "@" in rest else text
+
+
+# --- the sentences -------------------------------------------------------------------------------
+
+_TYPES = {
+    "string_type": "文字",
+    "int_type": "整数",
+    "int_parsing": "整数",
+    "int_from_float": "整数",
+    "int_parsing_size": "整数",
+    "float_type": "数字",
+    "float_parsing": "数字",
+    "bool_type": "true 或 false",
+    "bool_parsing": "true 或 false",
+    "tuple_type": "一个列表，如 [甲, 乙]，或者每行一个 - 开头",
+    "dict_type": "一组“键: 值”",
+    "model_type": "一组“键: 值”",
+    "model_attributes_type": "一组“键: 值”",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "不能小于 {}"),
+    "greater_than": ("gt", "要大于 {}"),
+    "less_than_equal": ("le", "不能大于 {}"),
+    "less_than": ("lt", "要小于 {}"),
+}
+
+
+def _explain(details: ErrorDetails, trail: Trail) -> Mistake:
+    kind, given, context = details["type"], details["input"], details.get("ctx", {})
+    found = show_value(given)
+    name, path = trail.name, trail.path
+    match kind:
+        case "extra_forbidden":
+            return _unknown_key(trail)
+        case "missing":
+            return Mistake(path[:-1], f"少写了 {name}", expected=f"{name}: …", found="")
+        case "one_of_keys":
+            return _one_of_keys(details["msg"].split(), given, trail)
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _unknown_kind(context, given, trail)
+        case "literal_error" | "enum":
+            return _unknown_choice(_choices(trail.annotation), given, trail)
+        case "too_short" | "string_too_short":
+            return Mistake(path, f"{name} 不能是空的", found=found)
+        case "string_pattern_mismatch":
+            message = f"{name} 写得不对"
+            return Mistake(path, message, trail.description, found, _text_hint(given))
+        case "siyu":
+            expected = str(context.get("expected", ""))
+            message = details["msg"] if "写法不对" not in details["msg"] else f"{name} 写得不对"
+            found = "" if isinstance(given, dict) else found
+            return Mistake(path, message, expected, found, _text_hint(given))
+        case _ if kind in _BOUNDS:
+            bound, sentence = _BOUNDS[kind]
+            return Mistake(path, f"{name} {sentence.format(context[bound])}", found=found)
+        case _:
+            wanted = _TYPES.get(kind, trail.description)
+            return Mistake(path, f"{name} 写得不对", wanted, found, _type_hint(kind, given))
+
+
+def _unknown_key(trail: Trail) -> Mistake:
+    key = str(trail.path[-1])
+    *outer, model = trail.models
+    hint = did_you_mean(key, keys_of(model))
+    if any(key in keys_of(around) for around in outer):
+        hint = f"{key} 要往外写一层：左边和外面那一层的键对齐"
+    expected = "、".join(keys_of(model)) + " 之中的"
+    return Mistake(trail.path, f"不认识的写法 {key}", expected, hint=hint, at_key=True)
+
+
+def _one_of_keys(keys: list[str], given: object, trail: Trail) -> Mistake:
+    what = "动作" if "say" in keys else "条件" if "stage" in keys else "写法"
+    expected = "、".join(keys) + " 里选一个"
+    if not isinstance(given, dict):
+        hint = _type_hint("model_type", given)
+        if isinstance(given, list):
+            hint = "几个条件要一起写成 all: [ … ]（都满足）或 any: [ … ]（满足一个）"
+        message = f"这里要写一个{what}"
+        return Mistake(trail.path, message, expected, show_value(given), hint)
+    present = [key for key in keys if key in given]
+    if present:
+        both = " 和 ".join(present)
+        hint = "拆成几项，每项前面一个 -"
+        if what == "条件":
+            hint = f"写成 all: [{', '.join(f'{{{key}: …}}' for key in present)}]"
+        return Mistake(trail.path, f"一个{what}里写了 {both}，只能写一个", hint=hint)
+    if not given:
+        return Mistake(trail.path, f"这里要写一个{what}", expected, "空的")
+    key = str(next(iter(given)))
+    hint = did_you_mean(key, keys)
+    return Mistake((*trail.path, key), f"不认识的{what} {key}", expected, hint=hint, at_key=True)
+
+
+def _unknown_kind(context: Mapping[str, Any], given: object, trail: Trail) -> Mistake:
+    key = str(context["discriminator"]).strip("'")
+    tags = [tag for member in members_of(trail.annotation) for tag in tags_of(member)]
+    value = given.get(key) if isinstance(given, dict) else None
+    if value is None:
+        return Mistake(trail.path, f"少写了 {key}", expected=f"{key}: {' 或 '.join(tags)}")
+    hint = did_you_mean(str(value), tags)
+    expected = "、".join(tags) + " 里选一个"
+    return Mistake((*trail.path, key), f"{key} 没有这个选项", expected, show_value(value), hint)
+
+
+def _unknown_choice(choices: list[str], given: object, trail: Trail) -> Mistake:
+    expected = "、".join(choices) + (" 里选一个" if len(choices) > 1 else "")
+    hint = did_you_mean(given, choices) if isinstance(given, str) else ""
+    return Mistake(trail.path, f"{trail.name} 没有这个选项", expected, show_value(given), hint)
+
+
+def _choices(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        values = get_args(annotation)
+    elif isinstance(annotation, type) and issubclass(annotation, Enum):
+        values = tuple(member.value for member in annotation)
+    else:
+        values = ()
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in values]
+
+
+def _type_hint(kind: str, given: object) -> str:
+    if kind == "string_type" and isinstance(given, bool | int | float):
+        return f'要当文字用，请加引号："{str(given).lower() if isinstance(given, bool) else given}"'
+    if kind == "tuple_type" and isinstance(given, dict):
+        return "列表的每一项前面要加 - 和一个空格"
+    if kind == "tuple_type" and isinstance(given, str) and given:
+        return f"只有一项也要写成列表：[{given}]"
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return _colon_hint(given)
+    return _text_hint(given)
+
+
+def _colon_hint(given: object) -> str:
+    if isinstance(given, str) and "：" in given:
+        return "冒号要用英文的 : ，后面空一格"
+    if isinstance(given, str) and ":" in given:
+        return "冒号后面要空一格"
+    return ""
+
+
+def _text_hint(given: object) -> str:
+    if isinstance(given, str) and given[:1] in "“”‘’「" and given:
+        return '引号要用英文的 " "'
+    return ""

@@ -1,0 +1,210 @@
+"""Events: recording them, recognising replays, and the facts that rules ask for in bulk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from sop.events import EventKind
+from storage.sql import fetch, fetch_in, insert_rows, run_rows
+from storage.store import Tx
+from storage.tables import Event
+
+_COLUMNS = (
+    "id", "account_id", "kind", "at", "recorded_at", "contact_id", "group_id", "external_id",
+    "type", "text", "from_self", "data",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event about to be recorded, its people and group already known by id."""
+
+    id: int
+    kind: EventKind
+    at: int
+    contact_id: int | None
+    group_id: int | None
+    external_id: str | None
+    type: str
+    text: str
+    from_self: bool
+    data: dict[str, object]
+
+
+def record(tx: Tx, account: int, events: Sequence[NewEvent], *, now: int) -> None:
+    """Insert events, and move each writer's `last_message_at` forward."""
+    insert_rows(
+        tx.connection,
+        Event,
+        _COLUMNS,
+        [
+            (e.id, account, e.kind.value, e.at, now, e.contact_id, e.group_id, e.external_id,
+             e.type, e.text, e.from_self,
+             json.dumps(e.data, ensure_ascii=False) if e.data else None)
+            for e in events
+        ],
+    )  # fmt: skip
+    spoke = {e.contact_id: e.at for e in events if e.kind is EventKind.MESSAGE and not e.from_self}
+    run_rows(
+        tx.connection,
+        "UPDATE contact SET last_message_at = ?"
+        " WHERE id = ? AND (last_message_at IS NULL OR last_message_at < ?)",
+        [(at, contact, at) for contact, at in spoke.items() if contact is not None],
+    )
+
+
+def replayed(tx: Tx, account: int, external_ids: Collection[str]) -> set[str]:
+    """Which of these gateway ids were recorded before."""
+    rows = fetch_in(
+        tx.connection,
+        "SELECT external_id FROM event WHERE account_id = ? AND external_id IN {in}",
+        external_ids,
+        account,
+    )
+    return {row[0] for row in rows}
+
+
+def paused(tx: Tx, subjects: Collection[int], *, now: int) -> dict[int, str]:
+    """The conversations that are paused now, and why."""
+    rows = fetch_in(
+        tx.connection,
+        "SELECT subject_id, because FROM pause WHERE (until IS NULL OR until > ?)"
+        " AND subject_id IN {in}",
+        subjects,
+        now,
+    )
+    return dict(tuple(row) for row in rows)
+
+
+def resting(tx: Tx, subjects: Collection[int], *, now: int) -> dict[int, dict[str, int]]:
+    """The rules that rest, by subject, and until when."""
+    out: dict[int, dict[str, int]] = {}
+    for rule, subject, until in fetch_in(
+        tx.connection,
+        "SELECT rule, subject_id, until FROM cooldown WHERE until > ? AND subject_id IN {in}",
+        subjects,
+        now,
+    ):
+        out.setdefault(subject, {})[rule] = until
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """What a template may know of a contact."""
+
+    id: int
+    external_id: str
+    name: str
+    alias: str
+    stage: str
+
+
+def portraits(tx: Tx, contacts: Collection[int]) -> dict[int, Portrait]:
+    """Names and stages of contacts."""
+    rows = fetch_in(
+        tx.connection,
+        "SELECT id, external_id, name, alias, stage FROM contact WHERE id IN {in}",
+        contacts,
+    )
+    return {row[0]: Portrait(*row) for row in rows}
+
+
+def attributes_of(tx: Tx, subjects: Collection[int]) -> dict[int, dict[str, str]]:
+    """Attributes of contacts."""
+    out: dict[int, dict[str, str]] = {}
+    for subject, key, value in fetch_in(
+        tx.connection,
+        "SELECT subject_id, key, value FROM attribute WHERE subject_id IN {in}",
+        subjects,
+    ):
+        out.setdefault(subject, {})[key] = value
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class DueGathering:
+    """A gathered answer whose time has come: all who joined (or left), in order."""
+
+    rule: str
+    group_id: int
+    event_id: int
+    contact_ids: tuple[int, ...]
+
+
+def take_gatherings(tx: Tx, *, now: int) -> list[DueGathering]:
+    """Take out the gatherings that are due."""
+    rows = fetch(
+        tx.connection,
+        "SELECT rule, group_id, event_id, contact_id FROM gathering WHERE due_at <= ?"
+        " ORDER BY rule, group_id, event_id",
+        now,
+    )
+    run_rows(tx.connection, "DELETE FROM gathering WHERE due_at <= ?", [(now,)] if rows else [])
+    found: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for rule, group, event_id, contact in rows:
+        found.setdefault((rule, group), []).append((event_id, contact))
+    return [
+        DueGathering(rule, group, who[0][0], tuple(dict.fromkeys(c for _, c in who)))
+        for (rule, group), who in found.items()
+    ]
+
+
+def next_gathering(tx: Tx) -> int | None:
+    """When the next gathered answer is due, ms UTC."""
+    return _optional(fetch(tx.connection, "SELECT MIN(due_at) FROM gathering")[0][0])
+
+
+def fallen_silent(
+    tx: Tx, account: int, *, rule: str, span: int, now: int, limit: int
+) -> list[tuple[int, int]]:
+    """Friends silent for `span` ms whom this rule has not yet noticed since they last spoke.
+
+    Returns (contact id, last spoke or became a friend at) pairs.
+    """
+    rows = fetch(
+        tx.connection,
+        "SELECT id, COALESCE(last_message_at, friend_at, first_seen_at) AS last FROM contact"
+        " WHERE account_id = ? AND friend = ? AND COALESCE(last_message_at, friend_at,"
+        " first_seen_at) <= ? AND NOT EXISTS (SELECT 1 FROM event WHERE event.contact_id ="
+        " contact.id AND event.kind = 'silent' AND event.text = ? AND event.at >"
+        " COALESCE(contact.last_message_at, contact.friend_at, contact.first_seen_at))"
+        " ORDER BY id LIMIT ?",
+        account,
+        True,
+        now - span,
+        rule,
+        limit,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def last_lines(tx: Tx, conversation: int, *, in_group: bool, count: int) -> list[tuple[str, str]]:
+    """The last messages of a conversation, oldest first, as (who, text); "我" is the account."""
+    where = "event.group_id = ?" if in_group else "event.contact_id = ? AND event.group_id IS NULL"
+    rows = fetch(
+        tx.connection,
+        "SELECT event.from_self, contact.name, event.text FROM event"  # noqa: S608
+        " LEFT JOIN contact ON contact.id = event.contact_id"
+        f" WHERE {where} AND event.kind = 'message' ORDER BY event.at DESC, event.id DESC LIMIT ?",
+        conversation,
+        count,
+    )
+    return [("我" if row[0] else row[1] or "有人", row[2]) for row in reversed(rows)]
+
+
+def other_accounts(tx: Tx) -> set[str]:
+    """External ids of the workspace's own accounts, which the bot never answers."""
+    return {row[0] for row in fetch(tx.connection, "SELECT external_id FROM account")}
+
+
+def names_of(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
+    """Names of groups by id."""
+    rows = fetch_in(tx.connection, "SELECT id, name FROM room WHERE id IN {in}", list(ids))
+    return dict(tuple(row) for row in rows)
+
+
+def _optional(value: object) -> int | None:
+    return None if value is None else int(str(value))

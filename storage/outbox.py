@@ -1,0 +1,291 @@
+"""The outbox: every message the bot means to send, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sop.events import MessageType
+from sop.messages import BODY, Body, Text
+from sop.sending import Drop, Wait, Waiting
+from storage.sql import fetch, fetch_in, run_rows
+from storage.store import Tx
+
+ECHO_MEMORY = 10 * 60_000  # an echo without an id comes this soon after its sending, if at all
+_ECHO_TYPES = {
+    "image": MessageType.IMAGE, "file": MessageType.FILE, "voice": MessageType.VOICE,
+    "video": MessageType.VIDEO, "link": MessageType.LINK, "card": MessageType.CONTACT,
+    "mini_program": MessageType.MINI_PROGRAM,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A queued row whose time has come, with where it goes."""
+
+    id: int
+    bundle_id: int
+    part: int
+    conversation_id: int
+    in_group: bool
+    purpose: Any
+    kind: str
+    text: str
+    payload: str | dict[str, Any] | None
+    expires_at: int | None
+    event_id: int | None
+    attempts: int
+    external_id: str  # of the conversation
+
+    @property
+    def body(self) -> Body:
+        """What to send."""
+        if self.payload is None:
+            return Text(text=self.text)
+        return BODY.validate_python(
+            json.loads(self.payload) if isinstance(self.payload, str) else self.payload
+        )
+
+
+def due(
+    tx: Tx, account: int, *, now: int, purposes: Collection[str], busy: Collection[int], limit: int
+) -> list[Queued]:
+    """Queued rows whose time has come, best first, one a conversation, none of a busy one."""
+    marks = ", ".join("?" for _ in purposes)
+    rows = fetch(
+        tx.connection,
+        "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
+        " o.text, o.payload, o.expires_at, o.event_id, o.attempts,"
+        " COALESCE(contact.external_id, room.external_id)"
+        " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
+        " LEFT JOIN room ON room.id = o.conversation_id"
+        " WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
+        f" AND o.purpose IN ({marks}) ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
+        account,
+        now,
+        *purposes,
+        limit * 4,
+    )
+    names = tuple(Queued.__dataclass_fields__)
+    taken = set(busy)
+    out: list[Queued] = []
+    for row in rows:
+        queued = Queued(**dict(zip(names, row, strict=True)))
+        if queued.conversation_id not in taken and len(out) < limit:
+            taken.add(queued.conversation_id)
+            out.append(queued)
+    return out
+
+
+def next_due(tx: Tx, account: int) -> int | None:
+    """When the earliest queued row is due, ms UTC."""
+    row = fetch(
+        tx.connection,
+        "SELECT MIN(due_at) FROM outbox WHERE state = 'queued' AND account_id = ?",
+        account,
+    )[0]
+    return None if row[0] is None else int(row[0])
+
+
+def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) -> dict[int, Waiting]:
+    """What `sop.sending.judge` wants to know of each row; `today` and `week` are ms UTC."""
+    conversations = {row.conversation_id for row in rows}
+    lost = _unreachable(tx, rows)
+    pauses = {
+        row[0]: row
+        for row in fetch_in(
+            tx.connection,
+            "SELECT subject_id, until, event_id, because FROM pause"
+            " WHERE (until IS NULL OR until > ?) AND subject_id IN {in}",
+            conversations,
+            now,
+        )
+    }
+    touched = _touched(tx, {r.conversation_id for r in rows if r.purpose == "touch"}, today, week)
+    out = {}
+    for row in rows:
+        pause = pauses.get(row.conversation_id)
+        if pause and row.event_id is not None and pause[2] == row.event_id:
+            pause = None  # the words that announce the hand-over belong to the pause itself
+        counts = touched.get(row.conversation_id, (0, 0))
+        out[row.id] = Waiting(
+            id=row.id,
+            purpose=row.purpose,
+            part=row.part,
+            expires_at=row.expires_at,
+            unreachable=lost.get(row.id, ""),
+            paused=pause[3] if pause else "",
+            paused_until=pause[1] if pause else None,
+            touched_today=counts[0],
+            touched_week=counts[1],
+        )
+    return out
+
+
+def mark_sending(tx: Tx, ids: Sequence[int], *, now: int) -> None:
+    """Record that rows are about to be handed to the gateway. Commit before doing it."""
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = 'sending', left_at = ?, attempts = attempts + 1, reason = ''"
+        " WHERE id = ?",
+        [(now, row) for row in ids],
+    )
+
+
+def hold(tx: Tx, rows: Sequence[tuple[Queued, Wait]]) -> None:
+    """Move rows, and the parts that follow them, to later."""
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET due_at = ?, reason = ? WHERE bundle_id = ? AND state = 'queued'",
+        [(wait.until, wait.reason, row.bundle_id) for row, wait in rows],
+    )
+
+
+def drop(tx: Tx, rows: Sequence[tuple[Queued, Drop]]) -> None:
+    """Give rows up, and the parts that follow them."""
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = 'dropped', reason = ? WHERE bundle_id = ? AND state = 'queued'",
+        [(verdict.reason, row.bundle_id) for row, verdict in rows],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the gateway said about one row: `sent`, `failed`, `unknown`, or `queued` to retry."""
+
+    row: Queued
+    state: str
+    reason: str = ""
+    external_id: str | None = None
+    due_at: int = 0
+    blames_account: bool = False  # counts towards opening the circuit
+
+
+def settle(tx: Tx, outcomes: Sequence[Outcome], *, now: int) -> None:
+    """Record outcomes. An echo that came first has already settled its row, and stays right."""
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = ?, reason = ?, external_id = COALESCE(?, external_id),"
+        " sent_at = CASE WHEN ? = 'sent' THEN ? ELSE sent_at END,"
+        " due_at = CASE WHEN ? = 'queued' THEN ? ELSE due_at END,"
+        " left_at = CASE WHEN ? = 'queued' THEN NULL ELSE left_at END"
+        " WHERE id = ? AND state = 'sending'",
+        [
+            (o.state, o.reason, o.external_id, o.state, now, o.state, o.due_at, o.state, o.row.id)
+            for o in outcomes
+        ],
+    )
+    broken = [(o.row.bundle_id,) for o in outcomes if o.state == "failed"]
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = 'dropped', reason = '前一条没有发出去'"
+        " WHERE bundle_id = ? AND state = 'queued'",
+        broken,
+    )
+
+
+def strand(tx: Tx, account: int, *, now: int) -> int:
+    """At start: what was in flight when the process died is unknown. Returns how many."""
+    rows = fetch(
+        tx.connection,
+        "SELECT id FROM outbox WHERE account_id = ? AND state = 'sending'",
+        account,
+    )
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = 'unknown',"
+        " reason = '发送途中程序中断，不知道对方收到没有' WHERE id = ?",
+        [tuple(row) for row in rows],
+    )
+    return len(rows)
+
+
+def echo(
+    tx: Tx, conversation: int, *, external_id: str, type: MessageType, text: str, at: int, now: int
+) -> bool:
+    """Whether a message that left the account is one of ours; settles its row as sent if so."""
+    rows = fetch(
+        tx.connection,
+        "SELECT id, state, external_id, kind, text FROM outbox WHERE conversation_id = ?"
+        " AND (external_id = ? OR (external_id IS NULL AND left_at > ?"
+        " AND state IN ('sending', 'unknown', 'sent'))) ORDER BY id",
+        conversation,
+        external_id,
+        min(at, now) - ECHO_MEMORY,
+    )
+    for row in sorted(rows, key=lambda row: row[2] != external_id):
+        if row[2] == external_id or _same(row, type, text):
+            run_rows(
+                tx.connection,
+                "UPDATE outbox SET state = 'sent', reason = '', external_id = ?,"
+                " sent_at = COALESCE(sent_at, ?) WHERE id = ?",
+                [(external_id, now, row[0])],
+            )
+            return True
+    return False
+
+
+def left_since(tx: Tx, account: int, since: int) -> tuple[int, int | None]:
+    """How many messages left the account after `since`, and when the first of them did."""
+    row = fetch(
+        tx.connection,
+        "SELECT COUNT(*), MIN(left_at) FROM outbox WHERE account_id = ? AND left_at > ?",
+        account,
+        since,
+    )[0]
+    return int(row[0]), row[1]
+
+
+def last_left(tx: Tx, account: int) -> int | None:
+    """When the last message left the account, ms UTC."""
+    row = fetch(tx.connection, "SELECT MAX(left_at) FROM outbox WHERE account_id = ?", account)[0]
+    return None if row[0] is None else int(row[0])
+
+
+def _same(row: Any, type: MessageType, text: str) -> bool:
+    if row[3] == "text":
+        return type is MessageType.TEXT and row[4].strip() == text.strip()
+    return _ECHO_TYPES.get(row[3]) is type
+
+
+def _unreachable(tx: Tx, rows: Sequence[Queued]) -> dict[int, str]:
+    strangers = {
+        row[0]
+        for row in fetch_in(
+            tx.connection,
+            "SELECT id FROM contact WHERE friend = ? AND id IN {in}",
+            {r.conversation_id for r in rows if not r.in_group and r.kind != "accept"},
+            False,
+        )
+    }
+    gone = {
+        row[0]
+        for row in fetch_in(
+            tx.connection,
+            "SELECT id FROM room WHERE gone = ? AND id IN {in}",
+            {r.conversation_id for r in rows if r.in_group},
+            True,
+        )
+    }
+    return {
+        r.id: "机器人已经不在这个群里" if r.in_group else "对方已经不是好友"
+        for r in rows
+        if r.conversation_id in (gone if r.in_group else strangers) and r.kind != "accept"
+    }
+
+
+def _touched(tx: Tx, conversations: set[int], today: int, week: int) -> dict[int, tuple[int, int]]:
+    rows = fetch_in(
+        tx.connection,
+        "SELECT conversation_id, SUM(CASE WHEN left_at >= ? THEN 1 ELSE 0 END), COUNT(*)"
+        " FROM outbox WHERE left_at >= ? AND purpose = 'touch' AND part = 0"
+        " AND state IN ('sent', 'unknown', 'sending') AND conversation_id IN {in}"
+        " GROUP BY conversation_id",
+        conversations,
+        today,
+        week,
+    )
+    return {row[0]: (int(row[1]), int(row[2])) for row in rows}

@@ -1,0 +1,116 @@
+"""Tags on contacts and groups: giving, taking, expiring, reading."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sop.decisions import GiveTag, TakeTag
+from storage.sql import fetch, fetch_in, insert_rows, run_rows
+from storage.store import Tx
+from storage.tables import Tag, Tagging
+
+
+@dataclass(frozen=True, slots=True)
+class TagChange:
+    """A tag that really came or went; becomes a `tag_added` or `tag_removed` event."""
+
+    subject_id: int
+    tag: str
+    added: bool
+    source: str
+    event_id: int | None
+
+
+def tags_of(tx: Tx, subjects: Collection[int], *, now: int) -> dict[int, list[str]]:
+    """The live tags of contacts and groups, in the order they were given."""
+    out: dict[int, list[str]] = defaultdict(list)
+    for subject, name in fetch_in(
+        tx.connection,
+        "SELECT tagging.subject_id, tag.name FROM tagging JOIN tag ON tag.id = tagging.tag_id"
+        " WHERE (tagging.expires_at IS NULL OR tagging.expires_at > ?)"
+        " AND tagging.subject_id IN {in} ORDER BY tagging.at, tagging.tag_id",
+        subjects,
+        now,
+    ):
+        out[subject].append(name)
+    return out
+
+
+def change_tags(
+    tx: Tx, wishes: Iterable[tuple[GiveTag | TakeTag, int | None]], *, now: int
+) -> list[TagChange]:
+    """Carry out gives and takes in order, each with the event that led to it.
+
+    Giving a tag that is already on only renews its expiry. Returns what really changed.
+    """
+    wishes = list(wishes)
+    held = tags_of(tx, {wish.subject_id for wish, _ in wishes}, now=now)
+    changes: list[TagChange] = []
+    for wish, event_id in wishes:
+        have = held[wish.subject_id]
+        match wish:
+            case TakeTag():
+                gone = [t for t in have if t in wish.tags or t.split("/")[0] in wish.tags]
+            case GiveTag():
+                gone = [t for t in have if t in wish.replaces]
+        for name in gone:
+            have.remove(name)
+            _take(tx, wish.subject_id, name)
+            changes.append(TagChange(wish.subject_id, name, False, wish.source, event_id))
+        if isinstance(wish, GiveTag):
+            _give(tx, wish, event_id, now)
+            if wish.tag not in have:
+                have.append(wish.tag)
+                changes.append(TagChange(wish.subject_id, wish.tag, True, wish.source, event_id))
+    return changes
+
+
+def expire_tags(tx: Tx, *, now: int, limit: int = 500) -> list[TagChange]:
+    """Take off up to `limit` tags whose time is over."""
+    rows = fetch(
+        tx.connection,
+        "SELECT tagging.subject_id, tag.name FROM tagging JOIN tag ON tag.id = tagging.tag_id"
+        " WHERE tagging.expires_at <= ? ORDER BY tagging.expires_at, tagging.subject_id LIMIT ?",
+        now,
+        limit,
+    )
+    for subject, name in rows:
+        _take(tx, subject, name)
+    return [TagChange(subject, name, False, "expired", None) for subject, name in rows]
+
+
+def next_expiry(tx: Tx) -> int | None:
+    """When the next tag expires, ms UTC."""
+    row = fetch(tx.connection, "SELECT MIN(expires_at) FROM tagging WHERE expires_at IS NOT NULL")[
+        0
+    ]
+    return None if row[0] is None else int(row[0])
+
+
+def _tag_id(tx: Tx, name: str) -> int:
+    rows = fetch(tx.connection, "SELECT id FROM tag WHERE name = ?", name)
+    if rows:
+        return int(rows[0][0])
+    new = tx.new_id()
+    insert_rows(tx.connection, Tag, ("id", "name"), [(new, name)])
+    return new
+
+
+def _give(tx: Tx, wish: GiveTag, event_id: int | None, now: int) -> None:
+    insert_rows(
+        tx.connection,
+        Tagging,
+        ("subject_id", "tag_id", "source", "event_id", "at", "expires_at"),
+        [(wish.subject_id, _tag_id(tx, wish.tag), wish.source, event_id, now, wish.expires_at)],
+        extra="ON CONFLICT (subject_id, tag_id) DO UPDATE SET expires_at = excluded.expires_at",
+    )
+
+
+def _take(tx: Tx, subject: int, name: str) -> None:
+    run_rows(
+        tx.connection,
+        "DELETE FROM tagging WHERE subject_id = ? AND tag_id = (SELECT id FROM tag WHERE name = ?)",
+        [(subject, name)],
+    )
