@@ -77,10 +77,18 @@ class WechatySettings(Definition):
     """A Wechaty gateway at `HOST:PORT`. `plugins` are `module:Class` of Wechaty plugins."""
 
     kind: Literal["wechaty"]
-    endpoint: str = Field(pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")
+    endpoint: str = Field(
+        pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
+        description="主机:端口，如 127.0.0.1:8788",
+    )
     token: str = Field(min_length=1)
     tls: bool | TlsSettings = True
-    plugins: tuple[Annotated[str, Field(pattern=r"^[\w.]+:\w+$")], ...] = ()
+    plugins: tuple[
+        Annotated[
+            str, Field(pattern=r"^[\w.]+:\w+$", description="模块:类名，如 my.plugin:Plugin")
+        ],
+        ...,
+    ] = ()
 
 
 class Settings(Definition):
@@ -91,7 +99,11 @@ class Settings(Definition):
     channel: Annotated[SimulatorSettings | WechatySettings, Field(discriminator="kind")] = (
         SimulatorSettings(kind="simulator")
     )
-    storage: str = Field(default="sqlite:///data/siyu.db", pattern=r"^(sqlite|postgresql)")
+    storage: str = Field(
+        default="sqlite:///data/siyu.db",
+        pattern=r"^(sqlite|postgresql)",
+        description="数据库地址，sqlite:///data/siyu.db 或 postgresql://…",
+    )
     operators: tuple[str, ...] = ()
     hours: Hours = Hours()
     limits: Limits = Limits()
@@ -222,7 +234,7 @@ Place = Literal["private", "group", "mention", "anywhere"] | GroupPlace
 class Rule(Definition):
     """On an event, if a condition holds, do the actions."""
 
-    id: str = Field(pattern=r"^[\w\-./]+$")
+    id: str = Field(pattern=r"^[\w\-./]+$", description="字、字母、数字和 - _ . /，不含空格")
     on: EventKind
     where: Place | None = None
     match: Match | None = None

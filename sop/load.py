@@ -84,19 +84,30 @@ def is_definition_file(name: str) -> bool:
     return name.endswith((".yaml", ".yml"))
 
 
+def keep_one(first: Place) -> str:
+    """The hint for something written twice."""
+    return f"第一次在 {first.file} 第 {first.line} 行第 {first.column} 列；留下一个，删掉另一个"
+
+
 def _place(sources: Mapping[str, Source], file: str, path: Path, *, key: bool = False) -> Place:
     position = sources[file].position(path, key=key) if file in sources else (1, 1)
     return Place(file, *position, show_path(path))
 
 
-def _problem(sources: Mapping[str, Source], file: str, mistake: Mistake) -> Problem:
+def problem_at(place: Place, mistake: Mistake) -> Problem:
+    """The mistake, at its place in the files."""
     return Problem(
-        *_place(sources, file, mistake.path, key=mistake.at_key),
+        *place,
         mistake.message,
         expected=mistake.expected,
         found=mistake.found,
         hint=mistake.hint,
+        warning=mistake.warning,
     )
+
+
+def _problem(sources: Mapping[str, Source], file: str, mistake: Mistake) -> Problem:
+    return problem_at(_place(sources, file, mistake.path, key=mistake.at_key), mistake)
 
 
 def _known_already(source: Source, path: Path) -> bool:
@@ -208,8 +219,7 @@ class _Merged:
     def _add_key(self, source: Source, path: Path, item: object, into: dict[str, Any]) -> None:
         if path in self._origins:
             first = _place(self.sources, *self._origins[path], key=True)
-            hint = f"第一次在 {first.file} 第 {first.line} 行第 {first.column} 列；留下一个，删掉另一个"
-            mistake = Mistake(path, f"{path[1]} 写了两次", hint=hint, at_key=True)
+            mistake = Mistake(path, f"{path[1]} 写了两次", hint=keep_one(first), at_key=True)
             self.problems.append(_problem(self.sources, source.file, mistake))
             return
         self._origins[path] = (source.file, path)
@@ -224,9 +234,9 @@ class _Merged:
         }
 
     def _report(self, mistake: Mistake) -> Path:
-        file, local = self._origins.get(mistake.path[:2], (SETTINGS_FILE, ()))
+        file, local = self._origins.get(mistake.path[:2], (next(iter(self.sources)), ()))
         path = (*local, *mistake.path[2:])
-        self.broken.add(str(mistake.path[0]))
+        self.broken.update(map(str, mistake.path[:1]))
         if not _known_already(self.sources[file], path):
             self.problems.append(_problem(self.sources, file, replace(mistake, path=path)))
         return mistake.path[:2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
@@ -25,6 +25,7 @@ class Mistake:
     found: str = ""
     hint: str = ""
     at_key: bool = False
+    warning: bool = False
 
 
 def show_value(value: object) -> str:
@@ -64,7 +65,15 @@ def mistakes(
         if same and mistake.expected not in same.expected:
             mistake = replace(same, expected=f"{same.expected} 或 {mistake.expected}")
         found[mistake.path, mistake.message] = mistake
-    return list(found.values())
+    return [one for one in found.values() if not _misspelt(one, found.values())]
+
+
+def _misspelt(missing: Mistake, others: Iterable[Mistake]) -> bool:
+    """Whether a missing key is there under a wrong spelling, which has its own line."""
+    name = missing.expected.removesuffix(": …")
+    return name != missing.expected and any(
+        other.at_key and other.path[:-1] == missing.path and name in other.hint for other in others
+    )
 
 
 def _hide_password(text: str) -> str:
@@ -121,7 +130,7 @@ def _explain(details: ErrorDetails, trail: Trail) -> Mistake:
             expected = str(context.get("expected", ""))
             message = details["msg"] if "写法不对" not in details["msg"] else f"{name} 写得不对"
             found = "" if isinstance(given, dict) else found
-            return Mistake(path, message, expected, found, _text_hint(given))
+            return Mistake(path, message, expected, found, _text_hint(given, expected))
         case _ if kind in _BOUNDS:
             bound, sentence = _BOUNDS[kind]
             return Mistake(path, f"{name} {sentence.format(context[bound])}", found=found)
@@ -210,7 +219,9 @@ def _colon_hint(given: object) -> str:
     return ""
 
 
-def _text_hint(given: object) -> str:
+def _text_hint(given: object, expected: str = "") -> str:
     if isinstance(given, str) and given[:1] in "“”‘’「" and given:
         return '引号要用英文的 " "'
+    if expected.startswith("一段时间"):
+        return "s 秒，m 分钟，h 小时，d 天，w 周"
     return ""

@@ -1,0 +1,165 @@
+"""Checks of what rules mean: places, actions and people their event has, and rules in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sop.conditions import All, Any_, Condition, Count, Counted, Not, many
+from sop.definitions import (
+    AcceptFriend,
+    AddTag,
+    Definitions,
+    GroupPlace,
+    Match,
+    RemoveTag,
+    Rule,
+    Say,
+    SetAttribute,
+)
+from sop.events import EventKind
+from sop.mistakes import Mistake
+from sop.source import Path
+
+_IN_GROUPS = frozenset(
+    {
+        EventKind.GROUP_JOINED,
+        EventKind.GROUP_LEFT,
+        EventKind.GROUP_RENAMED,
+        EventKind.GROUP_ENTERED,
+    }
+)
+_OF_A_FRIENDSHIP = frozenset(
+    {EventKind.FRIEND_REQUEST, EventKind.FRIEND_ADDED, EventKind.FRIEND_REMOVED}
+)
+_OF_A_PERSON = _OF_A_FRIENDSHIP | {
+    EventKind.STAGE_CHANGED,
+    EventKind.SILENT,
+    EventKind.LINK_CLICKED,
+    EventKind.ORDER,
+}
+_WITHOUT_A_PERSON = frozenset({EventKind.GROUP_RENAMED, EventKind.GROUP_ENTERED})
+
+
+def rule_mistakes(definitions: Definitions) -> Iterator[Mistake]:
+    """Every rule that cannot do what it says."""
+    for index, rule in enumerate(definitions.rules):
+        path: Path = ("rules", index)
+        yield from _place(path, rule)
+        yield from _actions(path, rule)
+        yield from _match(path, rule.match)
+        if rule.if_:
+            yield from _condition((*path, "if"), rule.if_)
+    yield from _shadowed(definitions.rules)
+
+
+def _place(path: Path, rule: Rule) -> Iterator[Mistake]:
+    where, on = rule.where, rule.on
+    at = (*path, "where")
+    if isinstance(where, GroupPlace) and where.group_tag is None and where.kind is None:
+        expected = "如 where: {group_tag: 转化群} 或 where: {kind: 转化}"
+        yield Mistake(at, "where 没有说是哪些群", expected)
+    in_group = isinstance(where, GroupPlace) or where in ("group", "mention")
+    if in_group and on in _OF_A_PERSON:
+        hint = "去掉 where；要看人在不在某个群，用 if: {in_group: 群标签}"
+        yield Mistake(at, f"on: {on} 不发生在群里，这条规则永远不会执行", hint=hint)
+    elif where == "private" and on in _IN_GROUPS:
+        hint = "去掉 where；想私聊回复，写 {say: …, to: private}"
+        yield Mistake(at, f"on: {on} 只发生在群里，这条规则永远不会执行", hint=hint)
+    elif where == "mention" and on is not EventKind.MESSAGE:
+        hint = "去掉 where，或者写 where: group"
+        yield Mistake(at, f"on: {on} 里没有人 @ 机器人，这条规则永远不会执行", hint=hint)
+
+
+def _actions(path: Path, rule: Rule) -> Iterator[Mistake]:
+    accepted = False
+    for index, action in enumerate(rule.do):
+        at = (*path, "do", index)
+        match action:
+            case AcceptFriend():
+                accepted = True
+                if rule.on is not EventKind.FRIEND_REQUEST:
+                    hint = "挪到 on: friend_request 的规则里，或者删掉"
+                    yield Mistake(at, "accept 只能用在 on: friend_request 上", hint=hint)
+            case Say():
+                yield from _say(at, rule, action, accepted=accepted)
+            case AddTag(on="group") | RemoveTag(on="group"):
+                if rule.on in _OF_A_PERSON or rule.where == "private":
+                    hint = "去掉 on: group，标签就加在人身上"
+                    yield Mistake(at, "这里没有群，没法给群加减标签", hint=hint)
+            case AddTag() | RemoveTag() | SetAttribute():
+                if rule.on in _WITHOUT_A_PERSON:
+                    hint = "给群加标签，写 {tag: …, on: group}"
+                    yield Mistake(at, f"on: {rule.on} 说的是群，没有哪个人可以改", hint=hint)
+
+
+def _say(at: Path, rule: Rule, action: Say, *, accepted: bool) -> Iterator[Mistake]:
+    if rule.on is EventKind.FRIEND_REMOVED:
+        hint = "删掉 say；想知道谁走了，用 notify 告诉运营"
+        yield Mistake(at, "对方已经不是好友，这句话发不出去", hint=hint)
+    elif rule.on is EventKind.FRIEND_REQUEST and not accepted:
+        hint = "先写 {accept: true}；欢迎的话放到 on: friend_added 的规则里"
+        yield Mistake(at, "对方还不是好友，这句话发不出去", hint=hint)
+    elif action.to == "private" and rule.on in _WITHOUT_A_PERSON:
+        hint = "去掉 to: private，就在群里说"
+        yield Mistake((*at, "to"), f"on: {rule.on} 没有哪个人可以私聊", hint=hint)
+
+
+def _match(path: Path, match: Match | None) -> Iterator[Mistake]:
+    if match is None:
+        return
+    unwanted = set(many(match.none))
+    for index, word in enumerate(many(match.all)):
+        if word in unwanted:
+            at: Path = (*path, "match", "all", index)
+            yield Mistake(
+                at, f"{word} 既要有（all）又不能有（none），永远不会匹配", hint="删掉一处"
+            )
+    if match.any and unwanted.issuperset(many(match.any)) and not (match.regex or match.like):
+        at = (*path, "match", "any")
+        yield Mistake(at, "any 里的词都写进了 none，永远不会匹配", hint="从 none 里删掉它们")
+
+
+def _condition(path: Path, condition: Condition) -> Iterator[Mistake]:
+    match condition:
+        case Not(not_=inner):
+            yield from _condition((*path, "not"), inner)
+        case All(all=parts) | Any_(any=parts):
+            key = "all" if isinstance(condition, All) else "any"
+            for index, part in enumerate(parts):
+                yield from _condition((*path, key, index), part)
+        case Counted(count=Count(at_least=int(low), at_most=int(high))) if high < low:
+            message = f"至少 {low} 又至多 {high}，永远不会满足"
+            yield Mistake((*path, "count", "at_most"), message, hint="at_most 要不小于 at_least")
+
+
+def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
+    for index, rule in enumerate(rules):
+        earlier = next((r for r in rules[:index] if _takes_all(r, rule)), None)
+        if earlier:
+            yield Mistake(
+                ("rules", index, "id"),
+                f"规则 {rule.id} 永远轮不到：前面的 {earlier.id} 会先执行，而且写了 stop",
+                hint=f"把 {rule.id} 挪到 {earlier.id} 前面，或者去掉 {earlier.id} 的 stop: true",
+                warning=True,
+            )
+
+
+def _takes_all(earlier: Rule, later: Rule) -> bool:
+    """Whether `earlier` runs and stops at every event that `later` waits for."""
+    return (
+        earlier.stop
+        and earlier.on is later.on
+        and earlier.cooldown is None
+        and earlier.gather is None
+        and (earlier.where == later.where or earlier.where == "anywhere")
+        and all(
+            mine is None or mine == theirs
+            for mine, theirs in (
+                (earlier.match, later.match),
+                (earlier.if_, later.if_),
+                (earlier.tag, later.tag),
+                (earlier.stage, later.stage),
+            )
+        )
+        and (earlier.on is not EventKind.SILENT)
+    )
