@@ -22,11 +22,15 @@ class Speak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell:
-    """Fill the inline template `text` and send it to every operator."""
+    """Fill the inline template `text` and send it to every operator.
+
+    With `lines_of`, the last lines of that conversation follow.
+    """
 
     text: str
     source: str
     because: str
+    lines_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ The models hold meaning, not positions: `sop.load` maps their errors back to `fi
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -296,3 +297,7 @@ class Definitions(Definition):
             for group, spec in self.tags.items()
             for name in ([f"{group}/{value}" for value in spec.values] or [group])
         )
+
+    def group_rule(self, name: str) -> GroupRule | None:
+        """The first of `groups:` whose pattern fits a group's name."""
+        return next((rule for rule in self.groups if fnmatchcase(name, rule.match)), None)

@@ -88,6 +88,10 @@ class RuleBook:
             if not _needs_text(rule):
                 self._always[rule.on].append(rule)
 
+    def listens(self, kind: EventKind) -> bool:
+        """Whether some rule may run on this kind of event whatever the text says."""
+        return bool(self._always[kind])
+
     def candidates(self, situation: Situation) -> list[Candidate]:
         """The rules that fit, in file order. Costs nothing for rules whose keywords are absent."""
         kind = situation.event.kind
@@ -142,7 +146,7 @@ def actions(
 
 
 def subject_of(situation: Situation) -> int | None:
-    """What a cooldown counts for: the group of a group event, else the contact."""
+    """The conversation, which is what a cooldown counts for: the group if there is one."""
     return situation.group_id if situation.group_id is not None else situation.contact_id
 
 
@@ -389,4 +393,4 @@ def _hand_off(
     conversation = subject_of(situation)
     if conversation is not None:
         yield StepBack(conversation_id=conversation, until=until, because=f"{because}，已转人工")
-    yield Tell(text=action.hand_off, source=source, because=because)
+    yield Tell(text=action.hand_off, source=source, because=because, lines_of=conversation)

@@ -13,7 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sop.definitions import Limits
-from sop.times import MINUTE, Range, Window, show_duration
+from sop.times import MINUTE, Range, Window
 
 SPREAD = 20 * MINUTE  # what quiet hours held back leaves over this span, not in one burst
 
@@ -144,8 +144,3 @@ def next_slot(last_left: int | None, gap: Range, *, seed: int, now: int) -> int:
         return now
     wait = jitter(gap, seed)
     return min(last_left + wait, now + wait)
-
-
-def describe_budget(limit: int, span: int) -> str:
-    """Why the account's own budget holds a message back."""
-    return f"账号在 {show_duration(span)}内已发出 {limit} 条，到了上限"

@@ -105,14 +105,18 @@ def write_notes(tx: Tx, notes: Sequence[tuple[Note, int | None]], *, now: int) -
 
 
 def step_back(tx: Tx, change: StepBack, event_id: int | None, *, now: int) -> None:
-    """Pause a conversation; a pause never ends earlier than the one before it."""
+    """Pause a conversation; a pause never ends earlier than the one before it.
+
+    While one lasts, the event that began it stays the one whose own words may still go out.
+    """
     insert_rows(
         tx.connection,
         Pause,
         ("subject_id", "at", "until", "event_id", "because"),
         [(change.conversation_id, now, change.until, event_id, change.because)],
         extra="ON CONFLICT (subject_id) DO UPDATE SET at = excluded.at,"
-        " event_id = excluded.event_id,"
+        " event_id = CASE WHEN pause.until IS NULL OR pause.until > excluded.at"
+        " THEN pause.event_id ELSE excluded.event_id END,"
         " because = CASE WHEN pause.until IS NULL THEN pause.because ELSE excluded.because END,"
         " until = CASE WHEN pause.until IS NULL OR excluded.until IS NULL THEN NULL"
         " WHEN pause.until > excluded.until THEN pause.until ELSE excluded.until END",

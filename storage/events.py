@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sop.events import EventKind
@@ -200,11 +200,35 @@ def other_accounts(tx: Tx) -> set[str]:
     return {row[0] for row in fetch(tx.connection, "SELECT external_id FROM account")}
 
 
-def names_of(tx: Tx, ids: Iterable[int]) -> dict[int, str]:
-    """Names of groups by id."""
-    rows = fetch_in(tx.connection, "SELECT id, name FROM room WHERE id IN {in}", list(ids))
-    return dict(tuple(row) for row in rows)
-
-
 def _optional(value: object) -> int | None:
     return None if value is None else int(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """What rules and templates may know of a group."""
+
+    id: int
+    name: str
+    kind: str
+
+
+def groups_of(tx: Tx, ids: Collection[int]) -> dict[int, GroupFacts]:
+    """The groups among these ids."""
+    rows = fetch_in(tx.connection, "SELECT id, name, kind FROM room WHERE id IN {in}", ids)
+    return {row[0]: GroupFacts(*row) for row in rows}
+
+
+def friend_since(tx: Tx, contact: int) -> int | None:
+    """Since when a contact is a friend, ms UTC; None when it is not known to be one."""
+    rows = fetch(
+        tx.connection, "SELECT friend_at FROM contact WHERE id = ? AND friend = ?", contact, True
+    )
+    return rows[0][0] if rows else None
+
+
+def first_roster(tx: Tx, account: int, *, now: int) -> bool:
+    """Record that the roster came; True when it never came before."""
+    before = fetch(tx.connection, "SELECT synced_at FROM account WHERE id = ?", account)
+    run_rows(tx.connection, "UPDATE account SET synced_at = ? WHERE id = ?", [(now, account)])
+    return not before or before[0][0] is None

@@ -62,7 +62,9 @@ def due(
         " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
         " WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
-        f" AND o.purpose IN ({marks}) ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
+        # The bubbles that follow a touch's first belong to it and keep the pace of talk.
+        f" AND (o.purpose IN ({marks}) OR o.part > 0)"
+        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
         account,
         now,
         *purposes,
@@ -178,12 +180,27 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], *, now: int) -> None:
             for o in outcomes
         ],
     )
+    run_rows(  # what is tried again keeps its place before the parts that follow it
+        tx.connection,
+        "UPDATE outbox SET due_at = ? WHERE bundle_id = ? AND state = 'queued'",
+        [(o.due_at, o.row.bundle_id) for o in outcomes if o.state == "queued"],
+    )
     broken = [(o.row.bundle_id,) for o in outcomes if o.state == "failed"]
     run_rows(
         tx.connection,
         "UPDATE outbox SET state = 'dropped', reason = '前一条没有发出去'"
         " WHERE bundle_id = ? AND state = 'queued'",
         broken,
+    )
+
+
+def note_wait(tx: Tx, account: int, reason: str, *, now: int) -> None:
+    """Say on the rows that are due why nothing leaves the account now."""
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET reason = ? WHERE state = 'queued' AND account_id = ? AND due_at <= ?"
+        " AND reason <> ?",
+        [(reason, account, now, reason)],
     )
 
 

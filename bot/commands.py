@@ -1,0 +1,171 @@
+"""Operators by chat: `/标签 张三 VIP` and the like, sent to the bot in private."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.happening import Happening, Me
+from bot.workspace import Workspace
+from sop.decisions import Note, StepBack, TakeTag
+from sop.errors import SiyuError
+from sop.messages import Text
+from sop.rules import give_tag
+from sop.times import parse_duration, show_duration
+from storage import story
+from storage.apply import Changes, Message, resume
+from storage.circuit import close_circuit
+from storage.search import Found, find
+from storage.store import Tx
+
+HELP = """可以用的命令：
+/看 张三 —— 看看这个人：标签、最近几句话
+/标签 张三 VIP —— 加标签
+/去标签 张三 VIP —— 去掉标签
+/暂停 张三 —— 机器人先不管这个人（/暂停 张三 2h 只停两小时）
+/恢复 张三 —— 机器人接着管
+/恢复 发送 —— 账号被保护性停发以后，马上恢复发送
+/状态 —— 机器人现在怎么样
+群也可以：/暂停 小满福利群①
+有重名时用编号，比如 /看 #12"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    tx: Tx
+    me: Me
+    happening: Happening
+    args: str
+    now: int
+    out: Changes
+
+
+class Commands:
+    """What an operator can ask of the bot by private message."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._known: dict[str, Callable[[_Call], str]] = {
+            "标签": self._tag,
+            "去标签": self._untag,
+            "暂停": self._pause,
+            "恢复": self._resume,
+            "看": self._show,
+            "状态": self._status,
+            "帮助": lambda _call: HELP,
+        }
+
+    def handle(self, tx: Tx, me: Me, happening: Happening, *, now: int) -> Changes | None:
+        """What a private message of an operator changes; None when it is no command.
+
+        The answer to the operator is among the changes; a command that cannot be carried out is
+        answered with why.
+        """
+        text = happening.event.text.strip()
+        if not text.startswith(("/", "／")) or happening.contact_id is None:
+            return None
+        word, _, args = text[1:].strip().partition(" ")
+        command = self._known.get(word)
+        out = Changes()
+        if command is None:
+            answer = f"没有 /{word[:20]} 这个命令。发 /帮助 看看有哪些。"
+        else:
+            try:
+                answer = command(_Call(tx, me, happening, args.strip(), now, out))
+            except SiyuError as error:
+                answer = str(error)
+        out.add(_answer(answer, happening.contact_id), happening.id)
+        return out
+
+    def _tag(self, call: _Call) -> str:
+        name, tag = _two(call.args, "/标签 张三 VIP")
+        who = find(call.tx.connection, name)
+        definitions = self._workspace.definitions
+        group, _, value = tag.partition("/")
+        spec = definitions.tags.get(group)
+        if spec and spec.values and value not in spec.values:
+            return f"「{group}」这一组只有：{'、'.join(f'{group}/{v}' for v in spec.values)}"
+        give = give_tag(
+            definitions, subject_id=who.id, tag=tag, source=self._source(call), now=call.now
+        )
+        call.out.add(give, call.happening.id)
+        new = "" if spec else "（这是一个新标签，文件里还没有写过）"
+        return f"好的，给 {who.label} 加上了「{tag}」{new}"
+
+    def _untag(self, call: _Call) -> str:
+        name, tag = _two(call.args, "/去标签 张三 VIP")
+        who = find(call.tx.connection, name)
+        take = TakeTag(subject_id=who.id, tags=(tag,), source=self._source(call))
+        call.out.add(take, call.happening.id)
+        return f"好的，{who.label} 去掉了「{tag}」"
+
+    def _pause(self, call: _Call) -> str:
+        who, span = self._whom_and_how_long(call)
+        until = None if span is None else call.now + span
+        pause = StepBack(
+            conversation_id=who.id, until=until, because=f"运营 {self._operator(call)} 暂停了"
+        )
+        call.out.add(pause, call.happening.id)
+        call.out.add(_noted(who, "paused", "运营发了 /暂停"), call.happening.id)
+        how_long = "，直到你发 /恢复" if span is None else f" {show_duration(span)}"
+        return f"好的，{who.label} 先交给你，机器人不说话{how_long}"
+
+    def _resume(self, call: _Call) -> str:
+        if call.args == "发送":
+            closed = close_circuit(call.tx, call.me.id)
+            return "好的，恢复发送" if closed else "发送本来就是正常的"
+        who = find(call.tx.connection, call.args)
+        if not resume(call.tx, who.id):
+            return f"{who.label} 本来就没有暂停"
+        call.out.add(_noted(who, "resumed", "运营发了 /恢复"), call.happening.id)
+        return f"好的，{who.label} 又交给机器人了"
+
+    def _show(self, call: _Call) -> str:
+        who = find(call.tx.connection, call.args)
+        zone = self._workspace.settings.zone
+        return story.portrait(call.tx.connection, who, zone=zone, now=call.now)
+
+    def _status(self, call: _Call) -> str:
+        moment = datetime.fromtimestamp(call.now / 1000, self._workspace.settings.zone)
+        lines = story.status_lines(call.tx.connection, now=call.now)
+        return "\n".join([f"{moment:%m-%d %H:%M} {self._workspace.settings.community}", *lines])
+
+    def _whom_and_how_long(self, call: _Call) -> tuple[Found, int | None]:
+        name, _, last = call.args.rpartition(" ")
+        if name:
+            try:
+                return find(call.tx.connection, name), parse_duration(last)
+            except ValueError:
+                pass
+        return find(call.tx.connection, call.args), None
+
+    def _operator(self, call: _Call) -> str:
+        person = call.happening.event.contact
+        return (person.name or person.external_id) if person else ""
+
+    def _source(self, call: _Call) -> str:
+        return f"operator:{self._operator(call)}"
+
+
+def _two(args: str, example: str) -> tuple[str, str]:
+    name, _, tag = args.rpartition(" ")
+    if not name.strip() or not tag:
+        raise SiyuError(f"要写名字和标签，比如 {example}")
+    return name.strip(), tag
+
+
+def _noted(who: Found, outcome: str, because: str) -> Note:
+    return Note(subject_id=who.id, what="自动回复", outcome=outcome, because=because)
+
+
+def _answer(text: str, operator: int) -> Message:
+    return Message(
+        bodies=(Text(text=text),),
+        conversation_id=operator,
+        in_group=False,
+        purpose="notice",
+        source="command",
+        because="运营发来的命令",
+        expires_at=None,
+    )

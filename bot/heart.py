@@ -1,0 +1,444 @@
+"""The one heart: events in, decisions written, all in the caller's transaction.
+
+Inbox and runner both come here. A batch is worked off in waves, one event of a conversation and of
+a contact a wave, so that the second message of a person sees what the first one changed; tags that
+came or went are events of the next wave.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bot.commands import Commands
+from bot.happening import Happening, Me
+from bot.wording import Wording
+from bot.workspace import Workspace
+from sop.decisions import Decision, Note, StepBack
+from sop.events import Event, EventKind, MessageType, Person, Room
+from sop.rules import Candidate, RuleBook, Situation, actions, decide, give_tag, subject_of
+from sop.times import show_duration
+from storage import events as facts
+from storage import people
+from storage.apply import Changes, apply
+from storage.conditions import passing
+from storage.outbox import echo
+from storage.people import KnownContact, KnownGroup
+from storage.store import Tx
+from storage.tags import TagChange, tags_of
+
+log = logging.getLogger("siyu.heart")
+CHAIN = 8  # rules on tags may set each other off this many times, then the chain is cut
+_ABOUT_FRIENDSHIP = {EventKind.FRIEND_REQUEST, EventKind.FRIEND_ADDED, EventKind.FRIEND_REMOVED}
+
+
+class Heart:
+    """What one version of a workspace makes of events."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.settings = workspace.settings
+        self.book = RuleBook(workspace.definitions)
+        self.wording = Wording(workspace)
+        self._commands = Commands(workspace)
+
+    def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
+        """Take a batch of events in their order; those recorded before are left out."""
+        fresh = self._fresh(tx, me, events)
+        if not fresh:
+            return
+        happenings = self._known(tx, me, fresh, now)
+        self._waves(tx, me, happenings, now)
+
+    def changed(self, tx: Tx, me: Me, changes: Iterable[TagChange], *, now: int) -> None:
+        """Take tags that came or went outside of a batch of events."""
+        self._waves(tx, me, [self._tag_happening(tx, change, now, 0) for change in changes], now)
+
+    def silent(
+        self, tx: Tx, me: Me, rule: str, contacts: Sequence[tuple[int, int]], *, now: int
+    ) -> None:
+        """Take friends who have been silent for as long as the rule names."""
+        happenings = [
+            Happening(
+                event=Event(
+                    kind=EventKind.SILENT, at=now, external_id="", text=rule, data={"rule": rule}
+                ),
+                id=tx.new_id(),
+                contact_id=contact,
+                group_id=None,
+            )
+            for contact, _since in contacts
+        ]
+        self._waves(tx, me, happenings, now)
+
+    def gathered(self, tx: Tx, me: Me, due: facts.DueGathering, *, now: int) -> None:
+        """Do a gathering rule's actions: tags for everyone, one message that names them all."""
+        rule = self.book.by_id.get(due.rule)
+        if rule is None:
+            note = Note(
+                subject_id=due.group_id, what=f"规则 {due.rule}", outcome="withheld",
+                because="等人到齐的时候，这条规则已经从文件里删掉了",
+            )  # fmt: skip
+            self._carry_out(tx, me, [(note, self._blank(due, now))], now, due.contact_ids)
+            return
+        because = (
+            f"规则 {rule.id}：{show_duration(rule.gather or 0)}内来了 {len(due.contact_ids)} 位"
+        )
+        decided: list[tuple[Decision, Happening]] = []
+        silenced = self._silenced(tx, [self._blank(due, now)], now)
+        for n, contact in enumerate(due.contact_ids):
+            happening = replace(self._blank(due, now), contact_id=contact)
+            situation = self._situation(tx, happening, {}, {}, silenced)
+            for decision in actions(
+                situation, rule, because, book=self.book, takeover=self.settings.takeover, now=now
+            ):
+                if n == 0 or self.wording.is_personal(decision):
+                    decided.append((decision, happening))
+        self._carry_out(tx, me, decided, now, due.contact_ids)
+
+    def roster(
+        self, tx: Tx, me: Me, persons: Sequence[Person], rooms: Sequence[Room], *, now: int
+    ) -> None:
+        """Take the contacts and groups as the gateway knows them now.
+
+        A friend who turns up at a later roster became one while the bot was away: that is an event.
+        """
+        persons = [p for p in persons if p.external_id != me.external_id]
+        members = [p for room in rooms for p in room.members if p.external_id != me.external_id]
+        first = facts.first_roster(tx, me.id, now=now)
+        before = people.contacts_by_external(tx, me.id, [p.external_id for p in persons])
+        known = people.upsert_contacts(tx, me.id, [*members, *persons], now=now)
+        new = [
+            p for p in persons
+            if p.friend and not (p.external_id in before and before[p.external_id].friend)
+        ]  # fmt: skip
+        if first:
+            people.set_friend(tx, [known[p.external_id].id for p in new], friend=True, now=now)
+        groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
+        for room in rooms:
+            ids = [known[p.external_id].id for p in room.members if p.external_id in known]
+            if ids:
+                people.sync_members(tx, groups[room.external_id].id, ids, now=now)
+        self._bind(tx, me, named, now)
+        if not first:
+            self.take(tx, me, [_missed_friend(p, now) for p in new], now=now)
+
+    # --- from the gateway's words to ids -------------------------------------------------
+
+    def _fresh(self, tx: Tx, me: Me, events: Sequence[Event]) -> list[Event]:
+        old = facts.replayed(tx, me.id, {e.external_id for e in events if e.external_id})
+        out: list[Event] = []
+        for event in events:
+            if event.external_id and event.external_id in old:
+                continue
+            old.add(event.external_id)
+            out.append(event)
+        return out
+
+    def _known(self, tx: Tx, me: Me, events: Sequence[Event], now: int) -> list[Happening]:
+        others = [
+            p for e in events for p in (e.contact, e.by, *e.others)
+            if p and p.external_id != me.external_id
+        ]  # fmt: skip
+        quiet = {e.contact.external_id for e in events if e.contact and e.kind in _ABOUT_FRIENDSHIP}
+        # What a friendship event says of the friend flag is the event's own business, below.
+        stated = [replace(p, friend=None) if p.external_id in quiet else p for p in others]
+        persons = people.upsert_contacts(tx, me.id, stated, now=now)
+        rooms = [e.group for e in events if e.group]
+        groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
+        self._bind(tx, me, named, now)
+        out: list[Happening] = []
+        for event in events:
+            out += self._expand(tx, event, persons, groups)
+        return out
+
+    def _expand(
+        self,
+        tx: Tx,
+        event: Event,
+        persons: Mapping[str, KnownContact],
+        groups: Mapping[str, KnownGroup],
+    ) -> Iterable[Happening]:
+        matched: Mapping[str, tuple[str, ...]] = {}
+        if event.text and not event.from_self:
+            found = self.workspace.matcher.match(event.text)
+            matched = {key.removeprefix("rule:"): words for key, words in found.items()}
+        by = persons.get(event.by.external_id) if event.by else None
+        for n, person in enumerate((event.contact, *event.others)):
+            contact = persons.get(person.external_id) if person else None
+            external_id = event.external_id and event.external_id + (f"+{n}" if n else "")
+            yield Happening(
+                event=replace(event, contact=person, others=(), external_id=external_id),
+                id=tx.new_id(),
+                contact_id=contact.id if contact else None,
+                group_id=groups[event.group.external_id].id if event.group else None,
+                by_id=by.id if by else None,
+                matched=matched,
+            )
+
+    def _bind(self, tx: Tx, me: Me, named: Sequence[KnownGroup], now: int) -> None:
+        for group in named:
+            spec = self.workspace.definitions.group_rule(group.name)
+            if spec is None:
+                continue
+            if spec.kind:
+                people.set_group_kind(tx, group.id, spec.kind)
+            changes = Changes()
+            for tag in spec.tags:
+                give = give_tag(
+                    self.workspace.definitions, subject_id=group.id, tag=tag,
+                    source=f"groups:{spec.match}", now=now,
+                )  # fmt: skip
+                changes.add(give, None)
+            apply(tx, me.id, changes, now=now)
+
+    def _tag_happening(self, tx: Tx, change: TagChange, now: int, depth: int) -> Happening:
+        kind = EventKind.TAG_ADDED if change.added else EventKind.TAG_REMOVED
+        data = {"tag": change.tag, "source": change.source, "from_event": change.event_id}
+        group = bool(facts.groups_of(tx, [change.subject_id]))
+        return Happening(
+            event=Event(kind=kind, at=now, external_id="", text=change.tag, data=data),
+            id=tx.new_id(),
+            contact_id=None if group else change.subject_id,
+            group_id=change.subject_id if group else None,
+            depth=depth,
+        )
+
+    # --- waves ----------------------------------------------------------------------------
+
+    def _waves(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
+        waiting = list(happenings)
+        while waiting:
+            wave, rest, taken = [], [], set[int]()
+            for happening in waiting:
+                keys = {happening.contact_id}
+                if self._may_act(happening):
+                    keys.add(happening.conversation)
+                ids = {key for key in keys if key is not None}
+                if ids & taken:
+                    rest.append(happening)
+                else:
+                    wave.append(happening)
+                taken |= ids
+            waiting = [*self._wave(tx, me, wave, now), *rest]
+
+    def _may_act(self, happening: Happening) -> bool:
+        event = happening.event
+        return (
+            event.kind is not EventKind.MESSAGE
+            or event.from_self
+            or happening.group_id is None
+            or bool(happening.matched)
+            or self.book.listens(event.kind)
+        )
+
+    def _wave(self, tx: Tx, me: Me, wave: Sequence[Happening], now: int) -> list[Happening]:
+        facts.record(tx, me.id, [_row(h) for h in wave], now=now)
+        changes: list[TagChange] = []
+        alive = [h for h in wave if self._effect(tx, me, h, now, changes)]
+        changes += self._carry_out(tx, me, self._decide(tx, me, alive, now), now)
+        depth = {h.id: h.depth for h in wave}
+        return [
+            self._tag_happening(tx, change, now, depth.get(change.event_id or 0, 0) + 1)
+            for change in changes
+        ]
+
+    def _effect(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
+        """What an event does by itself; False when rules have no say in it."""
+        match h.event.kind:
+            case EventKind.MESSAGE if h.event.from_self:
+                self._own_message(tx, me, h, now)
+                return False
+            case EventKind.MESSAGE:
+                return self._message(tx, me, h, now, changes)
+            case EventKind.FRIEND_ADDED if h.contact_id is not None:
+                return self._befriended(tx, h.contact_id, now)
+            case EventKind.FRIEND_REMOVED if h.contact_id is not None:
+                people.set_friend(tx, [h.contact_id], friend=False, now=now)
+            case EventKind.GROUP_JOINED if h.group_id and h.contact_id:
+                people.join_members(
+                    tx, h.group_id, [h.contact_id], joined_at=h.event.at, inviter=h.by_id
+                )
+            case EventKind.GROUP_LEFT if h.group_id:
+                self._left(tx, me, h)
+            case _:
+                pass
+        return h.depth <= CHAIN
+
+    def _message(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
+        if h.group_id and h.contact_id:
+            people.count_group_messages(tx, [(h.group_id, h.contact_id, h.event.at)])
+        sender = h.event.contact
+        if sender is None or h.contact_id is None or sender.external_id in facts.other_accounts(tx):
+            return False
+        if h.group_id is None and sender.external_id in self.settings.operators:
+            commanded = self._commands.handle(tx, me, h, now=now)
+            if commanded is not None:
+                changes += apply(tx, me.id, commanded, now=now)
+                return False
+        return True
+
+    def _befriended(self, tx: Tx, contact: int, now: int) -> bool:
+        already = facts.friend_since(tx, contact) is not None
+        if not already:
+            people.set_friend(tx, [contact], friend=True, now=now)
+        return not already
+
+    def _left(self, tx: Tx, me: Me, h: Happening) -> None:
+        if h.group_id is None:
+            return
+        if h.contact_id is not None:
+            people.leave_members(tx, h.group_id, [h.contact_id], at=h.event.at)
+        elif h.event.contact and h.event.contact.external_id == me.external_id:
+            people.set_group_gone(tx, h.group_id)
+
+    def _own_message(self, tx: Tx, me: Me, h: Happening, now: int) -> None:
+        event, conversation = h.event, h.conversation
+        if conversation is None or event.type is MessageType.RECALLED:
+            return
+        ours = echo(
+            tx, conversation, external_id=event.external_id, type=event.type, text=event.text,
+            at=event.at, now=now,
+        )  # fmt: skip
+        if ours or event.data.get("by_plugin"):
+            return
+        pause = StepBack(
+            conversation_id=conversation, until=now + self.settings.takeover,
+            because="人工接管：主人在手机上亲自回复了",
+        )  # fmt: skip
+        span = show_duration(self.settings.takeover)
+        note = Note(
+            subject_id=conversation, what="自动回复", outcome="paused",
+            because=f"主人亲自回复了，机器人退后 {span}",
+        )  # fmt: skip
+        self._carry_out(tx, me, [(pause, h), (note, h)], now)
+
+    # --- deciding ---------------------------------------------------------------------------
+
+    def _decide(
+        self, tx: Tx, me: Me, wave: Sequence[Happening], now: int
+    ) -> list[tuple[Decision, Happening]]:
+        groups = {h.group_id for h in wave if h.group_id is not None}
+        tags = tags_of(tx, groups, now=now) if groups else {}
+        kinds = {g.id: g.kind for g in facts.groups_of(tx, groups).values()}
+        silenced: dict[int, str] | None = None
+        fitting: list[tuple[Happening, Situation, list[Candidate]]] = []
+        for h in wave:
+            situation = self._situation(tx, h, tags, kinds, {})
+            candidates = self.book.candidates(situation)
+            if candidates:
+                if silenced is None:
+                    silenced = self._silenced(tx, wave, now)
+                situation = self._situation(tx, h, tags, kinds, silenced)
+                fitting.append((h, situation, candidates))
+        if not fitting:
+            return []
+        holds = self._holding(tx, fitting, now)
+        rests = facts.resting(
+            tx, {s for _, situation, _ in fitting if (s := subject_of(situation))}, now=now
+        )
+        return [
+            (decision, h)
+            for h, situation, candidates in fitting
+            for decision in decide(
+                situation,
+                candidates,
+                book=self.book,
+                passing={c.rule.id for c in candidates if h.contact_id in holds[c.rule.id]
+                         or c.rule.if_ is None},
+                resting=rests.get(subject_of(situation) or 0, {}),
+                takeover=self.settings.takeover,
+                now=now,
+            )
+        ]  # fmt: skip
+
+    def _holding(
+        self, tx: Tx, fitting: Sequence[tuple[Happening, Situation, list[Candidate]]], now: int
+    ) -> dict[str, set[int]]:
+        asked: dict[str, set[int]] = {}
+        for h, _, candidates in fitting:
+            for candidate in candidates:
+                asked.setdefault(candidate.rule.id, set())
+                if h.contact_id is not None:
+                    asked[candidate.rule.id].add(h.contact_id)
+        return {
+            rule: passing(tx.connection, condition, contacts, now=now)
+            if (condition := self.book.by_id[rule].if_) is not None
+            else contacts
+            for rule, contacts in asked.items()
+        }
+
+    def _silenced(self, tx: Tx, wave: Sequence[Happening], now: int) -> dict[int, str]:
+        conversations = {h.conversation for h in wave if h.conversation is not None}
+        pauses = facts.paused(tx, conversations, now=now)
+        out: dict[int, str] = {}
+        for h in wave:
+            if h.conversation in pauses:
+                out[h.id] = f"已由人工接管（{pauses[h.conversation]}），机器人不插话"
+            elif now - h.event.at > self.settings.stale:
+                out[h.id] = f"这是 {show_duration(now - h.event.at)}前的事，太旧了，不再自动回复"
+        return out
+
+    def _situation(
+        self,
+        tx: Tx,
+        h: Happening,
+        tags: Mapping[int, list[str]],
+        kinds: Mapping[int, str],
+        silenced: Mapping[int, str],
+    ) -> Situation:
+        return Situation(
+            event=h.event,
+            event_id=h.id,
+            contact_id=h.contact_id,
+            group_id=h.group_id,
+            group_tags=tuple(tags.get(h.group_id or 0, ())),
+            group_kind=kinds.get(h.group_id or 0, ""),
+            matched=h.matched,
+            silenced=silenced.get(h.id, ""),
+        )
+
+    def _carry_out(
+        self,
+        tx: Tx,
+        me: Me,
+        decided: Sequence[tuple[Decision, Happening]],
+        now: int,
+        members: Sequence[int] = (),
+    ) -> list[TagChange]:
+        if not decided:
+            return []
+        changes = self.wording.changes(tx, me.id, decided, now=now, members=members)
+        return apply(tx, me.id, changes, now=now)
+
+    def _blank(self, due: facts.DueGathering, now: int) -> Happening:
+        return Happening(
+            event=Event(kind=EventKind.GROUP_JOINED, at=now, external_id=""),
+            id=due.event_id,
+            contact_id=None,
+            group_id=due.group_id,
+        )
+
+
+def _missed_friend(person: Person, now: int) -> Event:
+    return Event(kind=EventKind.FRIEND_ADDED, at=now, external_id="", contact=person)
+
+
+def _row(h: Happening) -> facts.NewEvent:
+    event = h.event
+    data = dict(event.data)
+    if h.by_id is not None:
+        data["by"] = h.by_id
+    return facts.NewEvent(
+        id=h.id,
+        kind=event.kind,
+        at=event.at,
+        contact_id=h.contact_id,
+        group_id=h.group_id,
+        external_id=event.external_id or None,
+        type=event.type.value if event.kind is EventKind.MESSAGE else "",
+        text=event.text,
+        from_self=event.from_self,
+        data=data,
+    )

@@ -1,0 +1,344 @@
+"""Reading it all back: lists for people and machines, and the story of one contact or group.
+
+Times come out as ISO 8601 in the zone asked for; ids and external ids as they are stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from sop.rules import EVENT_NAMES
+from storage.search import Found
+from storage.sql import fetch, fetch_in
+
+STATES = {
+    "queued": "排队中",
+    "sending": "正在发",
+    "sent": "已发出",
+    "failed": "没发出去",
+    "unknown": "不确定",
+    "dropped": "没有发",
+}
+OUTCOMES = STATES | {
+    "happened": "发生了",
+    "done": "执行了",
+    "withheld": "没有执行",
+    "paused": "暂停",
+    "resumed": "恢复",
+}
+PURPOSES = {"reply": "回复", "touch": "触达", "notice": "通知"}
+TYPE_NAMES = {
+    "text": "", "image": "[图片]", "voice": "[语音]", "video": "[视频]", "file": "[文件]",
+    "contact": "[名片]", "emoticon": "[表情]", "chat_history": "[聊天记录]", "location": "[位置]",
+    "mini_program": "[小程序]", "link": "[链接]", "group_note": "[群公告]", "transfer": "[转账]",
+    "red_envelope": "[红包]", "recalled": "[撤回]", "post": "[帖子]", "unknown": "[消息]",
+}  # fmt: skip
+
+
+def iso(ms: int | None, zone: ZoneInfo) -> str | None:
+    """ms UTC as ISO 8601 in `zone`; None stays None."""
+    if ms is None:
+        return None
+    return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
+
+
+def said(type: str, text: str) -> str:
+    """What a message says, on one line."""
+    label = TYPE_NAMES.get(type, "")
+    flat = " ".join(text.split())
+    return f"{label} {flat}".strip() if type != "text" else flat
+
+
+def contacts(
+    connection: Connection, *, zone: ZoneInfo, now: int, ids: Collection[int] | None = None
+) -> list[dict[str, Any]]:
+    """Contacts with their live tags, oldest first; all of them, or those with `ids`."""
+    columns = "id, external_id, name, alias, stage, friend, first_seen_at, last_message_at"
+    base = f"SELECT {columns} FROM contact"  # noqa: S608
+    if ids is None:
+        rows = fetch(connection, f"{base} ORDER BY id")
+    else:
+        rows = fetch_in(connection, base + " WHERE id IN {in}", ids)
+    tags = _tags(connection, None if ids is None else [r[0] for r in rows], zone, now)
+    pauses = _pauses(connection, zone, now)
+    return [
+        {
+            "id": r[0],
+            "external_id": r[1],
+            "name": r[2],
+            "alias": r[3],
+            "stage": r[4],
+            "friend": None if r[5] is None else bool(r[5]),
+            "first_seen_at": iso(r[6], zone),
+            "last_message_at": iso(r[7], zone),
+            "tags": tags.get(r[0], []),
+            "paused": pauses.get(r[0]),
+        }
+        for r in rows
+    ]
+
+
+def outbox(
+    connection: Connection,
+    *,
+    zone: ZoneInfo,
+    states: Sequence[str] = (),
+    conversation: int | None = None,
+    limit: int = 0,
+) -> list[dict[str, Any]]:
+    """Outbox rows, oldest first; the last `limit` of them when it is not 0."""
+    where, params = ["1 = 1"], list[Any]()
+    if states:
+        where.append(f"o.state IN ({', '.join('?' for _ in states)})")
+        params += states
+    if conversation is not None:
+        where.append("o.conversation_id = ?")
+        params.append(conversation)
+    rows = fetch(
+        connection,
+        "SELECT o.id, o.in_group, contact.name, contact.external_id, room.name,"  # noqa: S608
+        " room.external_id, o.kind, o.purpose, o.state, o.reason, o.because, o.text, o.source,"
+        " o.created_at, o.due_at, o.sent_at, o.attempts, o.conversation_id, o.event_id"
+        " FROM outbox o"
+        " LEFT JOIN contact ON contact.id = o.conversation_id"
+        " LEFT JOIN room ON room.id = o.conversation_id"
+        f" WHERE {' AND '.join(where)} ORDER BY o.id DESC {'LIMIT ?' if limit else ''}",
+        *params,
+        *([limit] if limit else []),
+    )
+    return [_outbox_row(r, zone) for r in reversed(rows)]
+
+
+def explain(connection: Connection, subject: Found, *, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """The story of a contact or group in order: `at`, `what`, `outcome`, `because`, `refs`."""
+    rows = [
+        *_told_events(connection, subject),
+        *_told_messages(connection, subject),
+        *_told_traces(connection, subject),
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return [
+        {"at": iso(at, zone), "what": what, "outcome": outcome, "because": because, "refs": refs}
+        for at, _id, what, outcome, because, refs in rows
+    ]
+
+
+def status(connection: Connection, *, zone: ZoneInfo, now: int) -> dict[str, Any]:
+    """How the bot stands: accounts, counts, the outbox by state, pauses."""
+    accounts = fetch(
+        connection,
+        "SELECT channel, external_id, name, state, state_at, circuit_until, circuit_because"
+        " FROM account ORDER BY id",
+    )
+    states = fetch(connection, "SELECT state, COUNT(*) FROM outbox GROUP BY state ORDER BY state")
+    return {
+        "accounts": [
+            {
+                "channel": a[0],
+                "external_id": a[1],
+                "name": a[2],
+                "state": a[3],
+                "since": iso(a[4], zone),
+                "circuit_until": iso(a[5], zone),
+                "circuit_because": a[6],
+            }
+            for a in accounts
+        ],
+        "contacts": fetch(connection, "SELECT COUNT(*) FROM contact")[0][0],
+        "friends": fetch(connection, "SELECT COUNT(*) FROM contact WHERE friend = ?", True)[0][0],
+        "groups": fetch(connection, "SELECT COUNT(*) FROM room WHERE gone = ?", False)[0][0],
+        "outbox": {row[0]: row[1] for row in states},
+        "paused": len(_pauses(connection, zone, now)),
+    }
+
+
+def status_lines(connection: Connection, *, now: int) -> list[str]:
+    """`status` for a person to read."""
+    found = status(connection, zone=ZoneInfo("UTC"), now=now)
+    lines = []
+    for account in found["accounts"]:
+        state = {"login": "在线", "logout": "已退出登录", "new": "还没登录"}[account["state"]]
+        lines.append(f"账号 {account['name'] or account['external_id']}：{state}")
+        if account["circuit_until"]:
+            lines.append(f"发送已暂停保护：{account['circuit_because']}")
+    lines.append(
+        f"好友 {found['friends']} 位，联系人 {found['contacts']} 位，群 {found['groups']} 个"
+    )
+    box = [f"{STATES[state]} {count}" for state, count in found["outbox"].items()]
+    lines.append(f"发件箱：{'，'.join(box) if box else '空'}")
+    if found["paused"]:
+        lines.append(f"有 {found['paused']} 个会话由人工接管")
+    return lines
+
+
+def portrait(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) -> str:
+    """A few lines about a contact or group, for an operator's `/看`."""
+    lines = [who.label]
+    if not who.is_group:
+        row = contacts(connection, zone=zone, now=now, ids=[who.id])[0]
+        friend = {True: "好友", False: "不是好友", None: ""}[row["friend"]]
+        lines.append("，".join(x for x in (friend, row["stage"]) if x))
+        if row["paused"]:
+            lines.append(f"人工接管中：{row['paused']['because']}")
+    tags = [tag["name"] for tag in _tags(connection, [who.id], zone, now).get(who.id, [])]
+    lines.append(f"标签：{'、'.join(tags) if tags else '还没有'}")
+    where = "group_id = ?" if who.is_group else "contact_id = ? AND group_id IS NULL"
+    recent = fetch(
+        connection,
+        f"SELECT at, type, text, from_self FROM event WHERE {where} AND kind = 'message'"  # noqa: S608
+        " ORDER BY at DESC, id DESC LIMIT 5",
+        who.id,
+    )
+    for at, type_, text, mine in reversed(recent):
+        moment = datetime.fromtimestamp(at / 1000, zone)
+        lines.append(f"{moment:%m-%d %H:%M} {'我：' if mine else ''}{said(type_, text)[:60]}")
+    return "\n".join(lines)
+
+
+def _outbox_row(r: Any, zone: ZoneInfo) -> dict[str, Any]:
+    who = {
+        "id": r[17],
+        "name": (r[4] if r[1] else r[2]) or "",
+        "external_id": r[5] if r[1] else r[3],
+    }
+    return {
+        "id": r[0],
+        "group" if r[1] else "contact": who,
+        "kind": r[6],
+        "purpose": r[7],
+        "state": r[8],
+        "reason": r[9],
+        "because": r[10],
+        "text": r[11],
+        "source": r[12],
+        "created_at": iso(r[13], zone),
+        "due_at": iso(r[14], zone),
+        "sent_at": iso(r[15], zone),
+        "attempts": r[16],
+        "event": r[18],
+    }
+
+
+def _tags(
+    connection: Connection, subjects: Collection[int] | None, zone: ZoneInfo, now: int
+) -> dict[int, list[dict[str, Any]]]:
+    base = (
+        "SELECT tagging.subject_id, tag.name, tagging.source, tagging.event_id, event.kind,"
+        " event.type, event.text, tagging.at, tagging.expires_at"
+        " FROM tagging JOIN tag ON tag.id = tagging.tag_id"
+        " LEFT JOIN event ON event.id = tagging.event_id"
+        " WHERE (tagging.expires_at IS NULL OR tagging.expires_at > ?)"
+    )
+    if subjects is None:
+        rows: Sequence[Any] = fetch(connection, f"{base} ORDER BY tagging.at, tag.id", now)
+    else:
+        rows = fetch_in(connection, base + " AND tagging.subject_id IN {in}", subjects, now)
+        rows = sorted(rows, key=lambda row: row[7])
+    out: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        out.setdefault(row[0], []).append(
+            {
+                "name": row[1],
+                "source": row[2],
+                "evidence": _evidence(row[3], row[4], row[5], row[6]),
+                "at": iso(row[7], zone),
+                "expires_at": iso(row[8], zone),
+            }
+        )
+    return out
+
+
+def _evidence(event_id: int | None, kind: str | None, type_: str, text: str) -> str:
+    if event_id is None or kind is None:
+        return ""
+    if kind == "message":
+        return f"消息 #{event_id}「{said(type_, text)[:80]}」"
+    return f"{_event_name(kind)} #{event_id}"
+
+
+def _pauses(connection: Connection, zone: ZoneInfo, now: int) -> dict[int, dict[str, Any]]:
+    rows = fetch(
+        connection,
+        "SELECT subject_id, until, because FROM pause WHERE until IS NULL OR until > ?",
+        now,
+    )
+    return {row[0]: {"until": iso(row[1], zone), "because": row[2]} for row in rows}
+
+
+def _event_name(kind: str) -> str:
+    return {str(k): name for k, name in EVENT_NAMES.items()}[kind]
+
+
+Told = tuple[int, int, str, str, str, dict[str, Any]]
+
+
+def _told_events(connection: Connection, who: Found) -> list[Told]:
+    column = "group_id" if who.is_group else "contact_id"
+    rows = fetch(
+        connection,
+        "SELECT e.id, e.kind, e.at, e.type, e.text, e.from_self, e.data, room.name, e.group_id,"  # noqa: S608
+        " contact.name, e.recorded_at FROM event e LEFT JOIN room ON room.id = e.group_id"
+        f" LEFT JOIN contact ON contact.id = e.contact_id WHERE e.{column} = ?",
+        who.id,
+    )
+    return [_told_event(row) for row in rows]
+
+
+def _told_event(row: Any) -> Told:
+    id_, kind, _at, type_, text, mine, data, room, group_id, name, recorded_at = row
+    details = data if isinstance(data, dict) else json.loads(data) if data else {}
+    where = f"在群「{room}」" if group_id is not None else "私聊"
+    refs: dict[str, Any] = {"event": id_}
+    if kind == "message":
+        who = "我的账号" if mine else (name or "有人")
+        return (
+            recorded_at,
+            id_,
+            f"消息「{said(type_, text)}」",
+            "happened",
+            f"{who}{where}里说的",
+            refs,
+        )
+    because = {
+        "tag_added": f"来自 {details.get('source', '')}",
+        "tag_removed": f"来自 {details.get('source', '')}",
+    }.get(kind, f"{name or ''}{where if group_id is not None else ''}{_event_name(kind)}")
+    if details.get("from_event"):
+        refs["from_event"] = details["from_event"]
+    what = f"{_event_name(kind)}「{text}」" if text else _event_name(kind)
+    return recorded_at, id_, what, "happened", because, refs
+
+
+def _told_messages(connection: Connection, who: Found) -> list[Told]:
+    rows = fetch(
+        connection,
+        "SELECT id, created_at, purpose, kind, text, state, reason, because, event_id, source,"
+        " sent_at FROM outbox WHERE conversation_id = ?",
+        who.id,
+    )
+    out: list[Told] = []
+    for id_, at, purpose, _kind, text, state, reason, because, event_id, source, _sent in rows:
+        flat = " ".join(text.split())
+        refs = {"outbox": id_, "event": event_id, "source": source}
+        sentence = f"{because}；{reason}" if reason else because
+        out.append((at, id_, f"{PURPOSES[purpose]}「{flat}」", state, sentence, refs))
+    return out
+
+
+def _told_traces(connection: Connection, who: Found) -> list[Told]:
+    rows = fetch(
+        connection,
+        "SELECT id, at, what, outcome, because, refs, event_id FROM trace WHERE subject_id = ?",
+        who.id,
+    )
+    out: list[Told] = []
+    for id_, at, what, outcome, because, refs, event_id in rows:
+        known = refs if isinstance(refs, dict) else json.loads(refs) if refs else {}
+        out.append((at, id_, what, outcome, because, {**known, "event": event_id}))
+    return out
