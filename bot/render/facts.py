@@ -1,0 +1,151 @@
+"""What a template may see: plain data, cleaned of what could break out of a line or a bubble."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sop.errors import RenderError
+
+NAMES = (
+    "nickname",
+    "remark",
+    "name",
+    "tags",
+    "stage",
+    "group",
+    "members",
+    "now",
+    "community",
+    "text",
+    "keyword",
+    "attributes",
+    "vars",
+)
+FALLBACK_NAME = "亲"
+LINE_LIMIT = 64
+TEXT_LIMIT = 1_000
+ITEM_LIMIT = 500
+DEPTH_LIMIT = 4
+
+# Control, zero-width and bidirectional characters hide or reorder text. A zero-width joiner stays
+# only behind an emoji, where it holds families and professions together.
+_JOINER = "(?<![\u2600-\u27bf\ufe0f\U0001f000-\U0001faff])\u200d"
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e"
+    "\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
+    f"\U000e0000-\U000e007f]|{_JOINER}"
+)
+_BLANKS = re.compile(r"\s+")
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+
+
+def _line(what: str, value: object) -> str:
+    """A name: one line, short, nothing unseen."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _not_plain(what, value)
+    value = _BLANKS.sub(" ", _UNSEEN.sub("", value[: LINE_LIMIT * 4]))
+    return value.strip()[:LINE_LIMIT].rstrip()
+
+
+def _text(value: str) -> str:
+    """Free text: keeps its line breaks, loses what is unseen, never fills a whole bubble."""
+    return _UNSEEN.sub("", _BREAKS.sub("\n", value[:TEXT_LIMIT]))
+
+
+def _lines(what: str, values: object) -> list[str]:
+    if isinstance(values, str | Mapping) or not hasattr(values, "__iter__"):
+        raise _not_plain(what, values)
+    return [_line(what, value) for value in list(values)[:ITEM_LIMIT]]
+
+
+def plain(what: str, value: object, *, depth: int = 0) -> Any:
+    """A copy of `value` made of plain data only; anything else is refused."""
+    match value:
+        case str():
+            return _text(value)
+        case None | bool() | int() | float() | datetime():
+            return value
+        case list() | tuple() if depth < DEPTH_LIMIT:
+            return [plain(what, item, depth=depth + 1) for item in value[:ITEM_LIMIT]]
+        case Mapping() if depth < DEPTH_LIMIT:
+            pairs = list(value.items())[:ITEM_LIMIT]
+            return {str(key): plain(what, item, depth=depth + 1) for key, item in pairs}
+    raise _not_plain(what, value)
+
+
+def clean(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of a template with their values; facts that the caller does not know are empty."""
+    nickname, remark = (
+        _line("nickname", facts.get("nickname")),
+        _line("remark", facts.get("remark")),
+    )
+    given = _line("name", facts.get("name"))
+    return {
+        "nickname": nickname,
+        "remark": remark,
+        "name": given or remark or nickname or FALLBACK_NAME,
+        "tags": _lines("tags", facts.get("tags", ())),
+        "stage": _line("stage", facts.get("stage")),
+        "group": _line("group", facts.get("group")),
+        "members": _lines("members", facts.get("members", ())),
+        "now": plain("now", facts.get("now")),
+        "community": _line("community", facts.get("community")),
+        "text": plain("text", facts.get("text") or ""),
+        "keyword": _line("keyword", facts.get("keyword")),
+        "attributes": plain("attributes", facts.get("attributes") or {}),
+    }
+
+
+def _not_plain(what: str, value: object) -> RenderError:
+    return RenderError(f"{what} 里有模板不能用的数据（{type(value).__name__}）", fact=what)
+
+
+_CHINA = timezone(timedelta(hours=8))
+_PRIVATE: dict[str, Any] = {
+    "nickname": "小雨",
+    "remark": "王小雨",
+    "tags": ["宝妈", "意向/高"],
+    "stage": "成长期",
+    "group": "",
+    "members": [],
+    "now": datetime(2026, 11, 21, 9, 30, tzinfo=_CHINA),
+    "community": "小满家",
+    "text": "这个多少钱呀",
+    "keyword": "多少钱",
+    "attributes": {},
+    "seed": 1,
+    "sender_id": "wxid_sample",
+    "member_ids": [],
+}
+_GROUP: dict[str, Any] = {
+    "remark": "",
+    "tags": ["转化群"],
+    "stage": "",
+    "group": "小满福利群1",
+    "members": ["小雨", "阿杰"],
+    "now": datetime(2026, 12, 31, 23, 59, tzinfo=_CHINA),
+    "seed": 2,
+    "member_ids": ["wxid_sample", "wxid_other"],
+}
+_NAMELESS: dict[str, Any] = {
+    "nickname": "",
+    "remark": "",
+    "tags": [],
+    "stage": "引入期",
+    "text": "",
+    "keyword": "",
+    "seed": 3,
+}
+
+SAMPLE_NAMES = ("私聊", "群聊", "没有昵称和备注的新好友")
+SAMPLE_FACTS: tuple[Mapping[str, Any], ...] = (
+    _PRIVATE,
+    _PRIVATE | _GROUP,
+    _PRIVATE | _NAMELESS,
+)
+"""Every template is tried on these when it is loaded."""
