@@ -24,7 +24,7 @@ from sop.definitions import (
     Settings,
 )
 from sop.load import Loaded, keep_one, problem_at
-from sop.mistakes import Mistake
+from sop.mistakes import Mistake, one_of
 from sop.problems import Problem, did_you_mean
 from sop.source import Path
 
@@ -266,7 +266,7 @@ def _tag_use(path: Path, name: str, definitions: Definitions, *, exact: bool) ->
     group, _, value = name.partition("/")
     spec = definitions.tags.get(group)
     if spec and not value:
-        expected = "、".join(f"{group}/{one}" for one in spec.values) + " 里选一个"
+        expected = one_of(f"{group}/{one}" for one in spec.values)
         yield Mistake(path, f"{name} 是一组标签，要写出是哪一个", expected)
         return
     hint = did_you_mean(name, known if exact else {**dict.fromkeys(known), **definitions.tags})
@@ -291,9 +291,8 @@ def _stages(nodes: Iterable[Node]) -> Iterator[Mistake]:
             continue
         for at, stage in _each(node.stage, (*path, "stage")):
             if stage not in STAGES:
-                expected = "、".join(STAGES) + " 里选一个"
                 message = f"没有叫 {stage} 的生命周期"
-                yield Mistake(at, message, expected, hint=did_you_mean(stage, STAGES))
+                yield Mistake(at, message, one_of(STAGES), hint=did_you_mean(stage, STAGES))
         if node.stage == ():
             yield Mistake((*path, "stage"), "stage 不能是空的", hint="写上生命周期，或者删掉这一行")
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sop.definitions import Definitions, Settings
-from sop.mistakes import Mistake, mistakes, show_value
+from sop.mistakes import Mistake, hidden, mistakes, one_of, show_value
 from sop.problems import Problem, did_you_mean
 from sop.source import Path, Source, read_source, show_path
 from sop.trails import keys_of
@@ -36,12 +36,17 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the files say. `broken` names the kinds of which some part could not be read."""
+    """What the files say, as far as it is valid.
+
+    `broken` names the kinds of which some part could not be read. `variables` are the settings'
+    `vars`, also when other settings are wrong; None when nobody can tell.
+    """
 
     settings: Settings | None
     definitions: Definitions | None
     problems: tuple[Problem, ...]
     broken: frozenset[str]
+    variables: Mapping[str, object] | None
     _sources: Mapping[str, Source] = field(repr=False)
     _origins: Mapping[Path, tuple[str, Path]] = field(repr=False)
 
@@ -62,9 +67,17 @@ class Loaded:
         return file, (*local, *path[2:])
 
 
-def load(files: Mapping[str, str], *, env: Mapping[str, str]) -> Loaded:
-    """Read `siyu.yaml` and all definition files; `env` answers `!env NAME`."""
-    sources = {file: read_source(file, files[file], env=env) for file in sorted(files)}
+def load(files: Mapping[str, str | Problem], *, env: Mapping[str, str]) -> Loaded:
+    """Read `siyu.yaml` and all definition files; `env` answers `!env NAME`.
+
+    A Problem in place of a text says why the file could not be opened.
+    """
+    sources = {
+        file: Source(file, problems=(text,), readable=False)
+        if isinstance(text, Problem)
+        else read_source(file, text, env=env)
+        for file, text in sorted(files.items(), key=lambda item: item[0])
+    }
     problems = [problem for source in sources.values() for problem in source.problems]
     settings = _settings(sources.get(SETTINGS_FILE), problems)
     merged = _Merged(sources, problems)
@@ -74,6 +87,7 @@ def load(files: Mapping[str, str], *, env: Mapping[str, str]) -> Loaded:
         definitions,
         tuple(sorted(problems)),
         frozenset(merged.broken),
+        settings.vars if settings else _variables(sources.get(SETTINGS_FILE)),
         sources,
         origins,
     )
@@ -127,7 +141,7 @@ def _settings(source: Source | None, problems: list[Problem]) -> Settings | None
     value = {} if source.value is None else source.value
     here = {source.file: source}
     if not isinstance(value, dict):
-        problems.append(_problem(here, source.file, _not_keys(value)))
+        problems.append(_problem(here, source.file, _not_keys(source, "community: 小满家")))
         return None
     for key in [key for key in value if key in KINDS]:
         hint = f"把 {key} 移到另一个文件，如 {key}.yaml"
@@ -143,13 +157,25 @@ def _settings(source: Source | None, problems: list[Problem]) -> Settings | None
         return None
 
 
-def _not_keys(value: object) -> Mistake:
-    hint = ""
+def _variables(source: Source | None) -> dict[str, object] | None:
+    value = source.value if source and source.readable else None
+    given = value.get("vars", {}) if isinstance(value, dict) else None
+    if not isinstance(given, dict):
+        return None
+    return {key: item for key, item in given.items() if isinstance(item, str | int | float | bool)}
+
+
+def _show(source: Source, path: Path, value: object) -> str:
+    return hidden(source.secrets[path]) if path in source.secrets else show_value(value)
+
+
+def _not_keys(source: Source, example: str) -> Mistake:
+    hint, value = "", source.value
     if isinstance(value, str) and "：" in value:
         hint = "冒号要用英文的 : ，后面空一格"
     elif isinstance(value, list):
-        hint = "在最前面加一行说明这是什么的列表，如 rules:"
-    return Mistake((), "文件里应该是“键: 值”", "如 rules: 另起一行", show_value(value), hint)
+        hint = "最外面一层不写 -，直接写键"
+    return Mistake((), "文件里应该是“键: 值”", f"如 {example}", _show(source, (), value), hint)
 
 
 # --- definition files ----------------------------------------------------------------------------
@@ -191,7 +217,7 @@ class _Merged:
             return
         if not isinstance(source.value, dict):
             self.broken.update(KINDS)
-            self.problems.append(_problem(self.sources, source.file, _not_keys(source.value)))
+            self.problems.append(_problem(self.sources, source.file, _not_keys(source, "rules: …")))
             return
         for kind, value in source.value.items():
             if kind not in KINDS:
@@ -200,7 +226,7 @@ class _Merged:
                 self._add_kind(source, kind, value)
 
     def _add_kind(self, source: Source, kind: str, value: object) -> None:
-        is_list = get_origin(Definitions.model_fields[kind].annotation) is tuple
+        is_list = _is_list(kind)
         if is_list and isinstance(value, list):
             into = self._raw.setdefault(kind, [])
             for index, item in enumerate(value):
@@ -213,7 +239,7 @@ class _Merged:
         else:
             self.broken.add(kind)
             self.problems.append(
-                _problem(self.sources, source.file, _not_shape(kind, is_list, value))
+                _problem(self.sources, source.file, _not_shape(source, kind, value))
             )
 
     def _add_key(self, source: Source, path: Path, item: object, into: dict[str, Any]) -> None:
@@ -257,15 +283,19 @@ def _unknown_kind(kind: str) -> Mistake:
     hint = did_you_mean(kind, KINDS)
     if kind in keys_of(Settings):
         hint = f"{kind} 是设置，要写在 siyu.yaml 里"
-    expected = "、".join(KINDS) + " 之中的"
-    return Mistake((kind,), f"不认识的写法 {kind}", expected, hint=hint, at_key=True)
+    return Mistake((kind,), f"不认识的写法 {kind}", one_of(KINDS), hint=hint, at_key=True)
 
 
-def _not_shape(kind: str, is_list: bool, value: object) -> Mistake:
+def _is_list(kind: str) -> bool:
+    return get_origin(Definitions.model_fields[kind].annotation) is tuple
+
+
+def _not_shape(source: Source, kind: str, value: object) -> Mistake:
+    is_list = _is_list(kind)
     expected = "一个列表，每一项前面一个 -" if is_list else "一组“键: 值”"
     hint = ""
     if is_list and isinstance(value, dict):
         hint = "每一项前面要加 - 和一个空格"
     elif isinstance(value, list):
         hint = "去掉每一项前面的 -，写成“名字: …”"
-    return Mistake((kind,), f"{kind} 写得不对", expected, show_value(value), hint)
+    return Mistake((kind,), f"{kind} 写得不对", expected, _show(source, (kind,), value), hint)

@@ -10,7 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from sop.events import EventKind
 from sop.problems import did_you_mean
+from sop.rules import EVENT_NAMES
 from sop.source import Path
 from sop.trails import Model, Trail, fits, keys_of, members_of, tags_of, walk
 
@@ -59,8 +61,8 @@ def mistakes(
         if empty_after_errors or not all(fits(value, *branch) for branch in trail.branches):
             continue
         mistake = _explain(details, trail)
-        if name := secrets.get(trail.path):
-            mistake = replace(mistake, found=f"环境变量 {name} 的值（不显示）", hint="")
+        if (name := secrets.get(mistake.path)) and not mistake.at_key:
+            mistake = replace(mistake, found=hidden(name), hint="")
         same = found.get((mistake.path, mistake.message))
         if same and mistake.expected not in same.expected:
             mistake = replace(same, expected=f"{same.expected} 或 {mistake.expected}")
@@ -68,12 +70,23 @@ def mistakes(
     return [one for one in found.values() if not _misspelt(one, found.values())]
 
 
+def one_of(choices: Iterable[str]) -> str:
+    """What there is to choose from, as an `expected`."""
+    every = list(choices)
+    return "、".join(every) + (" 里选一个" if len(every) > 1 else "")
+
+
 def _misspelt(missing: Mistake, others: Iterable[Mistake]) -> bool:
     """Whether a missing key is there under a wrong spelling, which has its own line."""
-    name = missing.expected.removesuffix(": …")
-    return name != missing.expected and any(
+    name = missing.message.removeprefix(_MISSING)
+    return name != missing.message and any(
         other.at_key and other.path[:-1] == missing.path and name in other.hint for other in others
     )
+
+
+def hidden(name: str) -> str:
+    """What is shown in place of a value from the environment."""
+    return f"环境变量 {name} 的值（不显示）"
 
 
 def _hide_password(text: str) -> str:
@@ -83,6 +96,7 @@ def _hide_password(text: str) -> str:
 
 # --- the sentences -------------------------------------------------------------------------------
 
+_MISSING = "少写了 "
 _TYPES = {
     "string_type": "文字",
     "int_type": "整数",
@@ -114,7 +128,7 @@ def _explain(details: ErrorDetails, trail: Trail) -> Mistake:
         case "extra_forbidden":
             return _unknown_key(trail)
         case "missing":
-            return Mistake(path[:-1], f"少写了 {name}", expected=f"{name}: …", found="")
+            return Mistake(path[:-1], f"{_MISSING}{name}")
         case "one_of_keys":
             return _one_of_keys(details["msg"].split(), given, trail)
         case "union_tag_invalid" | "union_tag_not_found":
@@ -127,33 +141,47 @@ def _explain(details: ErrorDetails, trail: Trail) -> Mistake:
             message = f"{name} 写得不对"
             return Mistake(path, message, trail.description, found, _text_hint(given))
         case "siyu":
-            expected = str(context.get("expected", ""))
-            message = details["msg"] if "写法不对" not in details["msg"] else f"{name} 写得不对"
-            found = "" if isinstance(given, dict) else found
-            return Mistake(path, message, expected, found, _text_hint(given, expected))
+            return _own(details, trail)
         case _ if kind in _BOUNDS:
             bound, sentence = _BOUNDS[kind]
             return Mistake(path, f"{name} {sentence.format(context[bound])}", found=found)
         case _:
             wanted = _TYPES.get(kind, trail.description)
+            if kind in ("model_type", "model_attributes_type") and trail.models:
+                wanted += f"，键有 {'、'.join(keys_of(trail.models[-1]))}"
             return Mistake(path, f"{name} 写得不对", wanted, found, _type_hint(kind, given))
+
+
+def _own(details: ErrorDetails, trail: Trail) -> Mistake:
+    """A mistake our own models found; their `key` names the one of a mapping's that is wrong."""
+    given, context = details["input"], details.get("ctx", {})
+    expected = str(context.get("expected", ""))
+    message = details["msg"] if details["msg"] != "写法不对" else f"{trail.name} 写得不对"
+    if isinstance(given, dict):
+        path = (*trail.path, context["key"]) if context.get("key") in given else trail.path
+        return Mistake(path, message, expected, at_key=path != trail.path)
+    return Mistake(trail.path, message, expected, show_value(given), _text_hint(given, expected))
 
 
 def _unknown_key(trail: Trail) -> Mistake:
     key = str(trail.path[-1])
     *outer, model = trail.models
     hint = did_you_mean(key, keys_of(model))
-    if any(key in keys_of(around) for around in outer):
+    nearly = any(key in known for known in keys_of(model))
+    if not nearly and any(key in keys_of(around) for around in outer):
         hint = f"{key} 要往外写一层：左边和外面那一层的键对齐"
-    expected = "、".join(keys_of(model)) + " 之中的"
-    return Mistake(trail.path, f"不认识的写法 {key}", expected, hint=hint, at_key=True)
+    return Mistake(
+        trail.path, f"不认识的写法 {key}", one_of(keys_of(model)), hint=hint, at_key=True
+    )
 
 
 def _one_of_keys(keys: list[str], given: object, trail: Trail) -> Mistake:
     what = "动作" if "say" in keys else "条件" if "stage" in keys else "写法"
-    expected = "、".join(keys) + " 里选一个"
+    expected = one_of(keys)
     if not isinstance(given, dict):
-        hint = _type_hint("model_type", given)
+        hint = _colon_hint(given)
+        if isinstance(given, str) and given and not hint:
+            hint = f"是不是想写 {{{keys[0]}: {given}}}？"
         if isinstance(given, list):
             hint = "几个条件要一起写成 all: [ … ]（都满足）或 any: [ … ]（满足一个）"
         message = f"这里要写一个{what}"
@@ -177,16 +205,17 @@ def _unknown_kind(context: Mapping[str, Any], given: object, trail: Trail) -> Mi
     tags = [tag for member in members_of(trail.annotation) for tag in tags_of(member)]
     value = given.get(key) if isinstance(given, dict) else None
     if value is None:
-        return Mistake(trail.path, f"少写了 {key}", expected=f"{key}: {' 或 '.join(tags)}")
+        return Mistake(trail.path, f"{_MISSING}{key}", expected=f"{key}: {' 或 '.join(tags)}")
     hint = did_you_mean(str(value), tags)
-    expected = "、".join(tags) + " 里选一个"
-    return Mistake((*trail.path, key), f"{key} 没有这个选项", expected, show_value(value), hint)
+    return Mistake((*trail.path, key), f"{key} 没有这个选项", one_of(tags), show_value(value), hint)
 
 
 def _unknown_choice(choices: list[str], given: object, trail: Trail) -> Mistake:
-    expected = "、".join(choices) + (" 里选一个" if len(choices) > 1 else "")
     hint = did_you_mean(given, choices) if isinstance(given, str) else ""
-    return Mistake(trail.path, f"{trail.name} 没有这个选项", expected, show_value(given), hint)
+    shown = choices
+    if trail.annotation is EventKind:
+        shown = [f"{kind}（{name}）" for kind, name in EVENT_NAMES.items()]
+    return Mistake(trail.path, f"{trail.name} 没有这个选项", one_of(shown), show_value(given), hint)
 
 
 def _choices(annotation: Any) -> list[str]:

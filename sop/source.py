@@ -299,6 +299,7 @@ _SYNTAX = (
         "文字里有英文冒号时加引号；同一层的几行左边要对齐",
     ),
     ("could not find expected ':'", "这一行少了冒号", "写成“键: 值”，英文冒号，后面空一格"),
+    ("parsing a flow node", "括号里的内容没有写完", "检查 [ ] 和 { } 是不是成对、逗号是不是多了"),
     ("unexpected end of stream", "引号没有配对", "从这里开始的引号，结尾少了另一半"),
     ("unexpected document separator", "引号没有配对", "从这里开始的引号，结尾少了另一半"),
     ("unknown escape character", "双引号里的反斜杠 \\ 写法不对", "把双引号换成单引号"),
@@ -323,7 +324,14 @@ _SYNTAX = (
     ),
     ("undefined tag handle", "感叹号的写法不对", "如果感叹号是文字的一部分，请给整段文字加引号"),
 )
-_OPENED = ("引号没有配对", "方括号 [ ] 没有配对", "花括号 { } 没有配对")
+# Where these start tells more than where PyYAML gave up.
+_AT_START = (
+    "引号没有配对",
+    "方括号 [ ] 没有配对",
+    "花括号 { } 没有配对",
+    "括号里的内容没有写完",
+    "这一行少了冒号",
+)
 
 
 def _explain(file: str, error: MarkedYAMLError) -> Source:
@@ -333,6 +341,6 @@ def _explain(file: str, error: MarkedYAMLError) -> Source:
         ("这里的写法不对，读不懂", "检查这一行和上一行的引号、冒号、缩进"),
     )
     mark = error.problem_mark or error.context_mark
-    if message in _OPENED and error.context_mark:
+    if message in _AT_START and error.context_mark:
         mark = error.context_mark
     return _unreadable(file, _position(mark) if mark else Position(1, 1), message, hint=hint)

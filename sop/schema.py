@@ -1,0 +1,99 @@
+"""JSON Schemas of the operator's files, for editors that complete and check."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from sop.definitions import Definitions, Settings
+from sop.times import show_duration
+
+_NOTES = {
+    "Settings.community": "社群的名字",
+    "Settings.timezone": "时区，如 Asia/Shanghai",
+    "Settings.channel": "接在哪里：模拟器，或者 Wechaty 网关",
+    "Settings.storage": "数据库地址",
+    "Settings.operators": "运营的微信号；他们可以下命令，也会收到提醒",
+    "Settings.hours": "什么时候不主动打扰人",
+    "Settings.limits": "主动找人、发消息的上限",
+    "Settings.takeover": "运营亲自回复之后，机器人在那个会话里停多久",
+    "Settings.stale": "断线重连后，比这更旧的消息不再回复",
+    "Settings.vars": "模板里能用的变量，写作 {{ vars.名字 }}",
+    "Definitions.tags": "标签和标签组",
+    "Definitions.groups": "按群名给群定性质、贴标签",
+    "Definitions.rules": "规则：出了什么事，什么情况，做什么",
+    "Definitions.words": "不能拆开的词，关键词藏在里面时不触发",
+    "Definitions.synonyms": "近义词：写了左边的关键词，右边的也算",
+    "Hours.quiet": '不主动发消息的时段，如 "22:00-08:30"',
+    "ContactLimits.per_day": "一个人一天至多被主动找几次",
+    "ContactLimits.per_week": "一个人七天至多被主动找几次",
+    "AccountLimits.per_hour": "账号一小时至多发几条",
+    "AccountLimits.per_day": "账号一天至多发几条",
+    "AccountLimits.gap": "两条主动消息之间隔多久",
+    "AccountLimits.reply_gap": "回复之前等多久",
+    "TagGroup.values": "组里的标签，写作 组/名",
+    "TagGroup.one_of": "一个人只能有组里的一个",
+    "TagGroup.expires": "贴上多久以后自己掉",
+    "TagGroup.note": "给自己人看的说明",
+    "GroupRule.match": "群名，* 代表任意几个字",
+    "Rule.id": "规则的名字，不能重复",
+    "Rule.on": "出了什么事",
+    "Rule.where": "在哪里：private 私聊、group 群、mention 群里 @ 机器人、anywhere 都算",
+    "Rule.match": "消息里说了什么",
+    "Rule.if": "什么情况才执行",
+    "Rule.for": "多久没说话（只用于 on: silent）",
+    "Rule.do": "做什么，从上到下",
+    "Rule.cooldown": "同一个人（群）这么久之内只执行一次",
+    "Rule.gather": "攒这么久的进群或退群，一起说一次",
+    "Rule.stop": "执行之后，后面的规则不再看",
+    "Match.any": "有其中一个词就算",
+    "Match.all": "这些词都要有",
+    "Match.none": "这些词都不能有",
+    "Match.regex": "正则表达式",
+    "Match.like": "意思相近的问题",
+    "Match.type": "消息类型",
+}
+
+Kind = Literal["settings", "definitions"]
+
+
+def json_schema(kind: Kind) -> dict[str, Any]:
+    """The schema of `siyu.yaml` (`settings`) or of any other YAML file (`definitions`)."""
+    model = Settings if kind == "settings" else Definitions
+    schema = model.model_json_schema(by_alias=True)
+    models = {model.__name__: schema, **schema.get("$defs", {})}
+    for name, part in models.items():
+        _describe(name, part)
+    if kind == "definitions":
+        _allow_empty(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _describe(name: str, part: dict[str, Any]) -> None:
+    """Chinese notes and defaults as an operator would write them; no English titles."""
+    part.pop("title", None)
+    part.pop("description", None)
+    for key, spec in part.get("properties", {}).items():
+        spec.pop("title", None)
+        note = _NOTES.get(f"{name}.{key}", spec.get("description", ""))
+        default = spec.pop("default", None)
+        if spec.get("type") == "string" and isinstance(default, int):
+            note += f"（不写就是 {show_duration(default)}）"
+        elif isinstance(default, bool | int | str) and default != "":
+            spec["default"] = default
+        if "\\w" in spec.get("pattern", ""):  # an editor's \w knows no Chinese
+            del spec["pattern"]
+        if note:
+            spec["description"] = note
+
+
+def _allow_empty(schema: dict[str, Any]) -> None:
+    """A heading with nothing below it yet, and a tag with nothing to say about it, are fine."""
+    for key, spec in schema["properties"].items():
+        note = spec.pop("description", None)
+        if key == "tags":
+            spec["additionalProperties"] = {
+                "anyOf": [spec["additionalProperties"], {"type": "null"}]
+            }
+        schema["properties"][key] = {"anyOf": [spec, {"type": "null"}]}
+        if note:
+            schema["properties"][key]["description"] = note

@@ -1,0 +1,148 @@
+"""The published JSON Schemas accept what the loader accepts, and editors get Chinese notes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sop.schema import json_schema
+from sop.source import read_source
+
+STARTER = Path(__file__).parents[2] / "sop/starter"
+SETTINGS = """
+community: 小满家
+timezone: Asia/Shanghai
+channel: {kind: wechaty, endpoint: 127.0.0.1:8788, token: !env WECHATY_TOKEN}
+storage: sqlite:///data/siyu.db
+operators: [wxid_boss]
+hours: {quiet: "22:00-08:30"}
+limits:
+  contact: {per_day: 2, per_week: 6}
+  account: {per_hour: 60, per_day: 400, gap: 6s-20s, reply_gap: 1s-3s}
+takeover: 2h
+"""
+CONVERSATIONS = """
+tags:
+  意向: {values: [低, 中, 高], one_of: true}
+  宝妈:
+groups:
+  - match: "小满福利群*"
+    kind: 转化
+    tags: [转化群]
+rules:
+  - id: 欢迎
+    on: friend_added
+    do: [{say: welcome}]
+  - id: ask-price
+    on: message
+    where: private
+    match: {any: [价格, 多少钱, 怎么卖]}
+    if: {not: {tag: 同行}}
+    do: [{tag: 意向/中}, {say: keyword/price}]
+    cooldown: 10m
+  - id: join-welcome
+    on: group_joined
+    where: {group_tag: 转化群}
+    gather: 30s
+    do: [{say: welcome_group}]
+words:
+"""
+
+
+def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    """The part of JSON Schema that ours use; an unknown keyword fails the test."""
+    if "$ref" in schema:
+        return fits(value, root["$defs"][schema["$ref"].removeprefix("#/$defs/")], root)
+    if not isinstance(value, dict) and "type" in schema and schema["type"] == "object":
+        return False
+    return all(_holds(key, rule, value, schema, root) for key, rule in schema.items())
+
+
+def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
+    match key:
+        case "type":
+            kinds = {
+                "object": dict,
+                "array": list,
+                "string": str,
+                "boolean": bool,
+                "integer": int,
+                "number": int | float,
+                "null": type(None),
+            }
+            return isinstance(value, kinds[rule]) and (
+                rule == "boolean" or not isinstance(value, bool)
+            )
+        case "const":
+            return bool(value == rule)
+        case "enum":
+            return value in rule
+        case "pattern":
+            return not isinstance(value, str) or re.search(rule, value) is not None
+        case "minLength" | "minItems" | "minProperties":
+            return not hasattr(value, "__len__") or len(value) >= rule
+        case "minimum":
+            return bool(value >= rule)
+        case "anyOf":
+            return any(fits(value, one, root) for one in rule)
+        case "oneOf":
+            return sum(fits(value, one, root) for one in rule) == 1
+        case "items":
+            return not isinstance(value, list) or all(fits(one, rule, root) for one in value)
+        case "required":
+            return set(rule) <= set(value)
+        case "properties":
+            return all(fits(value[name], one, root) for name, one in rule.items() if name in value)
+        case "additionalProperties":
+            known = schema.get("properties", {})
+            rest = [one for name, one in value.items() if name not in known]
+            return not rest if rule is False else all(fits(one, rule, root) for one in rest)
+        case "$defs" | "$schema" | "description" | "default" | "title" | "discriminator":
+            return True
+    raise AssertionError(key)
+
+
+def valid(kind: Any, text: str) -> bool:
+    schema = json_schema(kind)
+    source = read_source("a.yaml", text, env={"WECHATY_TOKEN": "abc"})
+    return fits(source.value, schema, schema)
+
+
+def test_the_examples_of_the_design_are_valid() -> None:
+    assert valid("settings", SETTINGS)
+    assert valid("definitions", CONVERSATIONS)
+
+
+@pytest.mark.parametrize("path", sorted(STARTER.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_starter_is_valid(path: Path) -> None:
+    kind = "settings" if path.name == "siyu.yaml" else "definitions"
+    assert valid(kind, path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("settings", "comunity: 小满家\n"),
+        ("settings", SETTINGS + "stale: 5min\n"),
+        ("definitions", "rule: []\n"),
+        ("definitions", CONVERSATIONS.replace("friend_added", "friend_add")),
+        ("definitions", CONVERSATIONS.replace("{not: {tag: 同行}}", "{tag: 同行, stage: 成长期}")),
+        ("definitions", CONVERSATIONS.replace("[{say: welcome}]", "[{sya: welcome}]")),
+    ],
+)
+def test_mistakes_are_invalid(kind: str, text: str) -> None:
+    assert not valid(kind, text)
+
+
+@pytest.mark.parametrize("kind", ["settings", "definitions"])
+def test_operators_read_no_milliseconds_and_no_english(kind: Any) -> None:
+    schema = json_schema(kind)
+    text = json.dumps(schema, ensure_ascii=False)
+    assert "7200000" not in text
+    notes = re.findall(r'"description": "([^"]*)"', text)
+    assert notes
+    assert all(re.search("[\u4e00-\u9fff]", note) for note in notes)
