@@ -160,7 +160,7 @@ def _entries(folder: Path, prefix: str) -> Iterator[tuple[os.DirEntry[str], str]
 
 def _refusal(entry: os.DirEntry[str], name: str, home: Path) -> Problem | None:
     if not name.isprintable():
-        shown = name.encode("ascii", "backslashreplace").decode()
+        shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
         return Problem(shown, 1, 1, "", "文件名里有不能显示的字符", hint="给它改个名字")
     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(home):
         hint = "把真正的文件放进工作区"
