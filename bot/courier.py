@@ -77,9 +77,13 @@ class Courier:
         """One round; returns when to call again, ms UTC, or None when nothing waits for time."""
         results, self._results = self._results, []
         now = self._now()
-        turn = await self._store.run(
-            lambda tx: self._turn(tx, me, settings, results, online=online, now=now)
-        )
+        try:
+            turn = await self._store.run(
+                lambda tx: self._turn(tx, me, settings, results, online=online, now=now)
+            )
+        except BaseException:
+            self._results = results + self._results  # what came of them is still to be recorded
+            raise
         if turn.opened_until is not None:
             log.warning("too many sends failed: sending stops until the circuit closes")
         for row in turn.rows:

@@ -234,6 +234,7 @@ class Heart:
         )
 
     def _wave(self, tx: Tx, me: Me, wave: Sequence[Happening], now: int) -> list[Happening]:
+        wave = [h for h in wave if not self._is_echo(tx, h, now)]
         facts.record(tx, me.id, [_row(h) for h in wave], now=now)
         changes: list[TagChange] = []
         alive = [h for h in wave if self._effect(tx, me, h, now, changes)]
@@ -293,15 +294,29 @@ class Heart:
         elif h.event.contact and h.event.contact.external_id == me.external_id:
             people.set_group_gone(tx, h.group_id)
 
+    def _is_echo(self, tx: Tx, h: Happening, now: int) -> bool:
+        """Whether this is the gateway's report of what the outbox sent; settles its row if so."""
+        event = h.event
+        return (
+            event.from_self
+            and h.conversation is not None
+            and echo(
+                tx,
+                h.conversation,
+                external_id=event.external_id,
+                type=event.type,
+                text=event.text,
+                at=event.at,
+                now=now,
+            )
+        )
+
     def _own_message(self, tx: Tx, me: Me, h: Happening, now: int) -> None:
+        """The account's human wrote, so the bot steps back."""
         event, conversation = h.event, h.conversation
         if conversation is None or event.type is MessageType.RECALLED:
             return
-        ours = echo(
-            tx, conversation, external_id=event.external_id, type=event.type, text=event.text,
-            at=event.at, now=now,
-        )  # fmt: skip
-        if ours or event.data.get("by_plugin"):
+        if event.data.get("by_plugin"):
             return
         pause = StepBack(
             conversation_id=conversation, until=now + self.settings.takeover,

@@ -140,9 +140,9 @@ class Wording:
 
     def _lines(self, tx: Tx, conversation: int, happening: Happening) -> str:
         lines = stored.last_lines(
-            tx, conversation, in_group=happening.group_id is not None, count=LINES
+            tx.connection, conversation, in_group=happening.group_id is not None, count=LINES
         )
-        return "\n".join(f"{who}：{text[:80]}" for who, text in lines)
+        return "\n".join(f"{who}：{text[:80]}" for _, who, text in lines)
 
     def _operators(self, tx: Tx, account: int, *, now: int) -> list[int]:
         wanted = [Person(external_id=external) for external in self._settings.operators]
@@ -206,7 +206,7 @@ class _Facts:
             "remark": portrait.alias if portrait else "",
             "tags": list(self.tags[contact]),
             "stage": portrait.stage if portrait else "",
-            "group": group.name if group else "",
+            "group": (group.name or "本群") if group else "",
             "members": [m.alias or m.name for m in self._members],
             "now": datetime.fromtimestamp(self.now / 1000, self._workspace.settings.zone),
             "community": self._workspace.settings.community,

@@ -127,8 +127,9 @@ def decide(
         rule = candidate.rule
         hindrance = _hindrance(rule, stopped_by=stopped_by, passing=passing, resting=resting)
         if hindrance:
-            out += _note(situation, rule, "withheld", hindrance)
-            continue
+            if _needs_text(rule) or rule.on is not EventKind.MESSAGE:
+                out += _note(situation, rule, "withheld", hindrance)
+            continue  # a rule for every message leaves no trace of each one it does not concern
         out += _run(situation, candidate, book=book, takeover=takeover, now=now)
         if rule.stop:
             stopped_by = rule.id

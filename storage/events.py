@@ -6,10 +6,13 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from sop.events import EventKind
 from storage.sql import fetch, fetch_in, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Event
+from storage.words import said
 
 _COLUMNS = (
     "id", "account_id", "kind", "at", "recorded_at", "contact_id", "group_id", "external_id",
@@ -181,18 +184,35 @@ def fallen_silent(
     return [(row[0], row[1]) for row in rows]
 
 
-def last_lines(tx: Tx, conversation: int, *, in_group: bool, count: int) -> list[tuple[str, str]]:
-    """The last messages of a conversation, oldest first, as (who, text); "我" is the account."""
+def last_lines(
+    connection: Connection, conversation: int, *, in_group: bool, count: int
+) -> list[tuple[int, str, str]]:
+    """The last lines of a conversation, oldest first, as (at, who, text); "我" is the account.
+
+    What the bot sent stands in the outbox, everything else among the events.
+    """
     where = "event.group_id = ?" if in_group else "event.contact_id = ? AND event.group_id IS NULL"
-    rows = fetch(
-        tx.connection,
-        "SELECT event.from_self, contact.name, event.text FROM event"  # noqa: S608
-        " LEFT JOIN contact ON contact.id = event.contact_id"
+    heard = fetch(
+        connection,
+        "SELECT event.at, event.id, event.from_self, contact.name, event.text, event.type"  # noqa: S608
+        " FROM event LEFT JOIN contact ON contact.id = event.contact_id"
         f" WHERE {where} AND event.kind = 'message' ORDER BY event.at DESC, event.id DESC LIMIT ?",
         conversation,
         count,
     )
-    return [("我" if row[0] else row[1] or "有人", row[2]) for row in reversed(rows)]
+    sent = fetch(
+        connection,
+        "SELECT left_at, id, text FROM outbox WHERE conversation_id = ? AND kind <> 'accept'"
+        " AND state IN ('sent', 'unknown') ORDER BY id DESC LIMIT ?",
+        conversation,
+        count,
+    )
+    lines = [
+        (at, id_, "我" if mine else name or "有人", said(type_, text))
+        for at, id_, mine, name, text, type_ in heard
+    ]
+    lines += [(at, id_, "我", " ".join(text.split())) for at, id_, text in sent]
+    return [(at, who, text) for at, _, who, text in sorted(lines)[-count:]]
 
 
 def other_accounts(tx: Tx) -> set[str]:

@@ -85,14 +85,23 @@ def account_id(tx: Tx, *, channel: str, external_id: str, name: str, now: int) -
     return new
 
 
-def last_account(tx: Tx, channel: str) -> int | None:
-    """The account of this channel that logged in last, before anyone logs in now."""
+def last_account(tx: Tx, channel: str) -> tuple[int, str] | None:
+    """Id and external id of the account of this channel that was here last."""
     rows = fetch(
         tx.connection,
-        "SELECT id FROM account WHERE channel = ? ORDER BY state_at DESC LIMIT 1",
+        "SELECT id, external_id FROM account WHERE channel = ? ORDER BY state_at DESC LIMIT 1",
         channel,
     )
-    return int(rows[0][0]) if rows else None
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def set_account_state(tx: Tx, account: int, state: str, *, now: int) -> None:
+    """Record that an account is `login`, `logout` or `offline` since `now`."""
+    run_rows(
+        tx.connection,
+        "UPDATE account SET state = ?, state_at = ? WHERE id = ?",
+        [(state, now, account)],
+    )
 
 
 def upsert_contacts(

@@ -14,31 +14,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from sop.rules import EVENT_NAMES
+from storage.events import last_lines
 from storage.search import Found
 from storage.sql import fetch, fetch_in
-
-STATES = {
-    "queued": "排队中",
-    "sending": "正在发",
-    "sent": "已发出",
-    "failed": "没发出去",
-    "unknown": "不确定",
-    "dropped": "没有发",
-}
-OUTCOMES = STATES | {
-    "happened": "发生了",
-    "done": "执行了",
-    "withheld": "没有执行",
-    "paused": "暂停",
-    "resumed": "恢复",
-}
-PURPOSES = {"reply": "回复", "touch": "触达", "notice": "通知"}
-TYPE_NAMES = {
-    "text": "", "image": "[图片]", "voice": "[语音]", "video": "[视频]", "file": "[文件]",
-    "contact": "[名片]", "emoticon": "[表情]", "chat_history": "[聊天记录]", "location": "[位置]",
-    "mini_program": "[小程序]", "link": "[链接]", "group_note": "[群公告]", "transfer": "[转账]",
-    "red_envelope": "[红包]", "recalled": "[撤回]", "post": "[帖子]", "unknown": "[消息]",
-}  # fmt: skip
+from storage.words import PURPOSES, STATES, said
 
 
 def iso(ms: int | None, zone: ZoneInfo) -> str | None:
@@ -46,13 +25,6 @@ def iso(ms: int | None, zone: ZoneInfo) -> str | None:
     if ms is None:
         return None
     return datetime.fromtimestamp(ms / 1000, zone).isoformat(timespec="milliseconds")
-
-
-def said(type: str, text: str) -> str:
-    """What a message says, on one line."""
-    label = TYPE_NAMES.get(type, "")
-    flat = " ".join(text.split())
-    return f"{label} {flat}".strip() if type != "text" else flat
 
 
 def contacts(
@@ -163,7 +135,7 @@ def status_lines(connection: Connection, *, now: int) -> list[str]:
     found = status(connection, zone=ZoneInfo("UTC"), now=now)
     lines = []
     for account in found["accounts"]:
-        state = {"login": "在线", "logout": "已退出登录", "new": "还没登录"}[account["state"]]
+        state = {"login": "在线", "logout": "已退出登录", "offline": "连不上网关"}[account["state"]]
         lines.append(f"账号 {account['name'] or account['external_id']}：{state}")
         if account["circuit_until"]:
             lines.append(f"发送已暂停保护：{account['circuit_because']}")
@@ -188,16 +160,9 @@ def portrait(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) ->
             lines.append(f"人工接管中：{row['paused']['because']}")
     tags = [tag["name"] for tag in _tags(connection, [who.id], zone, now).get(who.id, [])]
     lines.append(f"标签：{'、'.join(tags) if tags else '还没有'}")
-    where = "group_id = ?" if who.is_group else "contact_id = ? AND group_id IS NULL"
-    recent = fetch(
-        connection,
-        f"SELECT at, type, text, from_self FROM event WHERE {where} AND kind = 'message'"  # noqa: S608
-        " ORDER BY at DESC, id DESC LIMIT 5",
-        who.id,
-    )
-    for at, type_, text, mine in reversed(recent):
+    for at, speaker, text in last_lines(connection, who.id, in_group=who.is_group, count=5):
         moment = datetime.fromtimestamp(at / 1000, zone)
-        lines.append(f"{moment:%m-%d %H:%M} {'我：' if mine else ''}{said(type_, text)[:60]}")
+        lines.append(f"{moment:%m-%d %H:%M} {speaker}：{text[:60]}")
     return "\n".join(lines)
 
 

@@ -30,7 +30,7 @@ def _json() -> Any:
 
 
 class Counter(SQLModel, table=True):
-    """The next free block of ids (see `storage.ids`)."""
+    """Named numbers: the next free block of ids, when a daily sweep is due."""
 
     name: str = Field(primary_key=True)
     next: int = _number(default=1)
@@ -44,7 +44,7 @@ class Account(SQLModel, table=True):
     channel: str
     external_id: str
     name: str = _text()
-    state: str = "new"  # login | logout | new
+    state: str = "login"  # login | logout | offline
     state_at: int = _number(default=0)
     synced_at: int | None = _number(null=True)  # last roster; None before the first
     failures: int = 0  # sends in a row that failed or are unknown

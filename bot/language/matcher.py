@@ -36,7 +36,7 @@ class _Found(NamedTuple):
     """What one message contains, each kind as the operators' own spellings."""
 
     keywords: Collection[str]
-    regexes: Collection[str]
+    regexes: Mapping[str, str]  # with the piece of the message that each found
     questions: Collection[str]
 
 
@@ -107,7 +107,11 @@ class Matcher:
         self._index()
 
     def match(self, text: str) -> dict[str, tuple[str, ...]]:
-        """The ids of the patterns that match, each with what fired, as the operator wrote it."""
+        """The ids of the patterns that match, each with what fired.
+
+        Keywords and questions come as the operator wrote them; a regex, which few can read, as the
+        piece of the message it found.
+        """
         text = normalise(text)
         if not text:
             return {}
@@ -127,10 +131,11 @@ class Matcher:
         return matched
 
     def _find(self, text: str) -> _Found:
-        regexes: Collection[str] = ()
+        regexes: Mapping[str, str] = {}
         questions: Collection[str] = ()
         if self._regex_index:
-            regexes = {self._regexes[index] for index in self._regex_index.find(text)}
+            hits = self._regex_index.find(text)
+            regexes = {self._regexes[index]: piece for index, piece in hits.items()}
         if self._question_index:
             questions = {self._questions[index] for index in self._question_index.find(text)}
         return _Found(self._keywords.find(tighten(text)), regexes, questions)
@@ -167,7 +172,7 @@ def _evidence(pattern: Pattern, found: _Found) -> tuple[str, ...] | None:
         return None
     fired = (
         *(word for word in pattern.any if word in found.keywords),
-        *(text for text in pattern.regex if text in found.regexes),
+        *(found.regexes[text] for text in pattern.regex if text in found.regexes),
         *(text for text in pattern.like if text in found.questions),
     )
     if not fired and (pattern.any or pattern.regex or pattern.like):

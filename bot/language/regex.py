@@ -71,7 +71,9 @@ class Regexes:
                 raise ValueError(problem)
             self._filter.Add(_adapted(pattern), _options())
         self._filter.Compile()
+        self._single = [re2.compile(_adapted(pattern), _options()) for pattern in patterns]
 
-    def find(self, text: str) -> set[int]:
-        """The positions of the regexes that match."""
-        return set(self._filter.Match(text) or ())
+    def find(self, text: str) -> dict[int, str]:
+        """The positions of the regexes that match, each with the piece of text it found."""
+        hits = sorted(self._filter.Match(text) or ())
+        return {index: self._single[index].search(text).group() for index in hits}
