@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from sop.definitions import STAGES
+from sop.events import EventKind, MessageType
 from sop.schema import json_schema
 from sop.source import read_source
 
-STARTER = Path(__file__).parents[2] / "sop/starter"
+ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "sop/starter"
+DOCS = ROOT / "docs/yaml.md"
 SETTINGS = """
 community: 小满家
 timezone: Asia/Shanghai
@@ -146,3 +150,29 @@ def test_operators_read_no_milliseconds_and_no_english(kind: Any) -> None:
     notes = re.findall(r'"description": "([^"]*)"', text)
     assert notes
     assert all(re.search("[\u4e00-\u9fff]", note) for note in notes)
+
+
+def documented() -> dict[str, set[str]]:
+    """The keys in the tables of docs/yaml.md, by the model their comment names."""
+    parts = re.split(r"<!-- model: (\w+) -->", DOCS.read_text(encoding="utf-8"))[1:]
+    tables = zip(
+        parts[::2], (re.split(r"^#|\n\n(?!\|)", p.lstrip())[0] for p in parts[1::2]), strict=True
+    )
+    return {
+        model: set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) for model, table in tables
+    }
+
+
+def test_every_key_is_documented_and_no_other() -> None:
+    models: dict[str, set[str]] = {}
+    for kind, root in (("settings", "Settings"), ("definitions", "Definitions")):
+        schema = json_schema(kind)  # type: ignore[arg-type]
+        for name, part in {root: schema, **schema["$defs"]}.items():
+            if "properties" in part:
+                models[name] = set(part["properties"])
+    assert documented() == models
+
+
+@pytest.mark.parametrize("word", [*EventKind, *MessageType, *STAGES])
+def test_every_word_to_choose_from_is_documented(word: str) -> None:
+    assert f"`{word}`" in DOCS.read_text(encoding="utf-8")
