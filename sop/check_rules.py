@@ -133,8 +133,10 @@ def _condition(path: Path, condition: Condition) -> Iterator[Mistake]:
 
 
 def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
+    stops: list[Rule] = []
     for index, rule in enumerate(rules):
-        earlier = next((r for r in rules[:index] if _takes_all(r, rule)), None)
+        earlier = next((stop for stop in stops if _takes_all(stop, rule)), None)
+        stops += [rule] if rule.stop else []
         if earlier:
             yield Mistake(
                 ("rules", index, "id"),
@@ -147,8 +149,7 @@ def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Mistake]:
 def _takes_all(earlier: Rule, later: Rule) -> bool:
     """Whether `earlier` runs and stops at every event that `later` waits for."""
     return (
-        earlier.stop
-        and earlier.on is later.on
+        earlier.on is later.on
         and earlier.cooldown is None
         and earlier.gather is None
         and (earlier.where == later.where or earlier.where == "anywhere")
