@@ -199,6 +199,7 @@ const commands = {
   },
   friendship ({ payload }) {
     friendships.set(payload.id, payload)
+    puppet.cache.friendship.delete(payload.id)
     puppet.emit('friendship', { friendshipId: payload.id })
   },
   invitation ({ payload }) {

@@ -157,11 +157,12 @@ class WechatyChannel:
         """Only Juzi's line, which publishes Moments, knows this call; and it changes nothing."""
         known = True
         try:
-            await self._link.call("CurrentUser", pb.Empty())
+            await self._link.call("CurrentUser", pb.Empty(), patience=GREETING)
         except Disconnected:
             return
         except grpc.aio.AioRpcError as error:
-            known = error.code() is not StatusCode.UNIMPLEMENTED
+            # With nobody logged in it fails there, but as a call that exists.
+            known = error.code() in (StatusCode.UNKNOWN, StatusCode.INTERNAL)
         self._extra = frozenset({Capability.MOMENT}) if known else frozenset()
 
     async def _event(self, lanes: Lanes, number: int, payload: str) -> None:
@@ -190,6 +191,8 @@ class WechatyChannel:
         if not payloads.text_of(found, "roomId"):
             log.warning("group event %d without a group ignored", number)
             return
+        if self._inbound.self_id in payloads.ids_of(found, "inviteeIdList"):
+            self._stale.set()  # a whole group of people to get to know
         resolve = {
             payloads.ROOM_JOIN: self._inbound.room_join,
             payloads.ROOM_LEAVE: self._inbound.room_leave,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
@@ -101,7 +102,7 @@ class Outbound:
 
     async def _with_names(self, to: Address, body: Text) -> str:
         """The text with every mentioned name in it: ids alone ring nobody's bell in WeChat."""
-        names = [await self._name(to.external_id, id) for id in body.mentions]
+        names = await asyncio.gather(*(self._name(to.external_id, id) for id in body.mentions))
         missing = [f"@{name}{_SEPARATOR}" for name in names if name and f"@{name}" not in body.text]
         return "".join(missing) + body.text
 

@@ -294,6 +294,7 @@ def scan_words(found: Mapping[str, Any]) -> str:
 def error_words(found: Mapping[str, Any], raw: str) -> str:
     """One line of what the gateway complains about (1.x says `gerror`, 0.x said `data`)."""
     said = text_of(found, "gerror") or text_of(found, "data") or raw
-    inner = fields(said)
-    line = (text_of(inner, "message") or said).strip().splitlines()
+    for _ in range(3):  # errors come wrapped as JSON in the message of errors
+        said = text_of(fields(said), "message") or said
+    line = said.strip().splitlines()
     return line[0][:200] if line else "网关报告了一个没有说明的错误"

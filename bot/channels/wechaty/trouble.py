@@ -83,7 +83,7 @@ def _unreachable(said: str, *, endpoint: str) -> str:
     lowered = said.lower()
     if "dns" in lowered or "name resolution" in lowered:
         return f"找不到网关的主机名 {endpoint}。请核对 channel.endpoint；这里会继续重试。"
-    if "ssl" in lowered or "tls" in lowered or "certificate" in lowered or "handshak" in lowered:
+    if any(word in lowered for word in ("ssl", "tls", "certificate", "handshak", "verification")):
         return (
             f"和网关 {endpoint} 的加密握手失败。请核对 channel.tls：网关是否开着 TLS、"
             "证书和服务器名是否对得上；这里会继续重试。"
