@@ -74,6 +74,10 @@ class Alarm:
 
     async def wait(self, at: int | None) -> None:
         """Sleep until `at` (ms UTC; None: until rung, but no longer than an hour)."""
+        if at is not None and at <= self._clock.now():
+            self._rung.clear()
+            await asyncio.sleep(0)  # others get their turn
+            return
         delay = _LONGEST if at is None else min(max(at - self._clock.now(), 0), _LONGEST)
         self._job.modify(next_run_time=datetime.now(UTC) + timedelta(milliseconds=delay))
         await self._rung.wait()

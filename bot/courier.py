@@ -90,6 +90,11 @@ class Courier:
             self._busy[row.conversation_id] = asyncio.create_task(self._deliver(row))
         return turn.again
 
+    @property
+    def unrecorded(self) -> bool:
+        """Whether sends came back that no round has recorded yet."""
+        return bool(self._results)
+
     async def landed(self) -> bool:
         """Wait for all sends under way; True when there were any."""
         tasks = list(self._busy.values())

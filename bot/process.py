@@ -121,6 +121,12 @@ class Bot:
         times = [t for t in (due, later) if t is not None]
         return self._clock.now() if self.waiting else min(times, default=None)
 
+    async def drain(self) -> None:
+        """At the end: record what is still under way, and take nothing new to send."""
+        self.online = False
+        while await self.courier.landed() or self.courier.unrecorded or self.waiting:
+            await self.turn()
+
     async def _take_in(self) -> int | None:
         while len(self._held) < BATCH and not self._queue.empty():
             self._held.append(self._queue.get_nowait())

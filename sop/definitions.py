@@ -5,7 +5,7 @@ The models hold meaning, not positions: `sop.load` maps their errors back to `fi
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -136,6 +136,11 @@ class GroupRule(Definition):
     match: str
     kind: Literal["线索", "转化", "服务"] | None = None
     tags: tuple[str, ...] = ()
+
+    def fits(self, name: str) -> bool:
+        """Whether a group's name fits `match`, in which only `*` is special."""
+        pattern = ".*".join(re.escape(piece) for piece in self.match.split("*"))
+        return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
 # --- actions ---------------------------------------------------------------------------------
@@ -300,4 +305,4 @@ class Definitions(Definition):
 
     def group_rule(self, name: str) -> GroupRule | None:
         """The first of `groups:` whose pattern fits a group's name."""
-        return next((rule for rule in self.groups if fnmatchcase(name, rule.match)), None)
+        return next((rule for rule in self.groups if rule.fits(name)), None)

@@ -125,7 +125,11 @@ def decide(
     stopped_by = ""
     for candidate in candidates:
         rule = candidate.rule
-        hindrance = _hindrance(rule, stopped_by=stopped_by, passing=passing, resting=resting)
+        if stopped_by:
+            because = f"排在前面的规则 {stopped_by} 写了 stop，后面的不再执行"
+            out += _note(situation, rule, "skipped", because)
+            continue
+        hindrance = _hindrance(rule, passing=passing, resting=resting)
         if hindrance:
             if _needs_text(rule) or rule.on is not EventKind.MESSAGE:
                 out += _note(situation, rule, "withheld", hindrance)
@@ -235,11 +239,7 @@ EVENT_NAMES: Mapping[EventKind, str] = {
 }
 
 
-def _hindrance(
-    rule: Rule, *, stopped_by: str, passing: Collection[str], resting: Mapping[str, int]
-) -> str:
-    if stopped_by:
-        return f"排在前面的规则 {stopped_by} 写了 stop，后面的规则不再执行"
+def _hindrance(rule: Rule, *, passing: Collection[str], resting: Mapping[str, int]) -> str:
     if rule.id not in passing:
         return "条件 if 不满足"
     if rule.id in resting:

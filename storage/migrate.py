@@ -24,10 +24,13 @@ def upgrade(engine: Engine, *, to: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
+    with engine.connect() as connection:  # most starts find nothing to do and need no write lock
+        if MigrationContext.configure(connection).get_current_revision() == (
+            scripts.get_current_head()
+        ):
+            return
     with engine.connect().execution_options(siyu_writes=True) as connection, connection.begin():
         current = MigrationContext.configure(connection).get_current_revision()
-        if current == scripts.get_current_head():
-            return
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, to)

@@ -245,6 +245,24 @@ def echo(
     return False
 
 
+def settle_by_hand(tx: Tx, row: int, how: str, *, now: int) -> str | None:
+    """An operator's word on an unknown row: `sent`, `failed` or `resend`.
+
+    Returns the state it was in; only an unknown row is changed. None when there is no such row.
+    """
+    rows = fetch(tx.connection, "SELECT state FROM outbox WHERE id = ?", row)
+    if rows and rows[0][0] == "unknown":
+        state = "queued" if how == "resend" else how
+        sent_at = now if how == "sent" else None
+        run_rows(
+            tx.connection,
+            "UPDATE outbox SET state = ?, reason = '运营确认', sent_at = ?, due_at = ?,"
+            " expires_at = NULL WHERE id = ?",
+            [(state, sent_at, now, row)],
+        )
+    return str(rows[0][0]) if rows else None
+
+
 def left_since(tx: Tx, account: int, since: int) -> tuple[int, int | None]:
     """How many messages left the account after `since`, and when the first of them did."""
     row = fetch(

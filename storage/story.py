@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from sop.events import Person
 from sop.rules import EVENT_NAMES
 from storage.events import last_lines
 from storage.search import Found
@@ -85,6 +86,32 @@ def outbox(
         *([limit] if limit else []),
     )
     return [_outbox_row(r, zone) for r in reversed(rows)]
+
+
+def detail(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) -> dict[str, Any]:
+    """One contact as `contacts` shows it, or a group with its kind, tags and members."""
+    if not who.is_group:
+        return contacts(connection, zone=zone, now=now, ids=[who.id])[0]
+    kind, gone = fetch(connection, "SELECT kind, gone FROM room WHERE id = ?", who.id)[0]
+    members = fetch(
+        connection,
+        "SELECT contact.id, contact.name, member.joined_at, member.messages FROM member"
+        " JOIN contact ON contact.id = member.contact_id"
+        " WHERE member.group_id = ? AND member.left_at IS NULL ORDER BY contact.id",
+        who.id,
+    )
+    return {
+        "id": who.id,
+        "external_id": who.external_id,
+        "name": who.name,
+        "kind": kind,
+        "gone": bool(gone),
+        "tags": _tags(connection, [who.id], zone, now).get(who.id, []),
+        "members": [
+            {"id": m[0], "name": m[1], "joined_at": iso(m[2], zone), "messages": m[3]}
+            for m in members
+        ],
+    }
 
 
 def explain(connection: Connection, subject: Found, *, zone: ZoneInfo) -> list[dict[str, Any]]:
@@ -307,3 +334,79 @@ def _told_traces(connection: Connection, who: Found) -> list[Told]:
         known = refs if isinstance(refs, dict) else json.loads(refs) if refs else {}
         out.append((at, id_, what, outcome, because, {**known, "event": event_id}))
     return out
+
+
+def since(connection: Connection, after: int) -> list[dict[str, Any]]:
+    """What came of things recorded after the row with id `after`, for a running transcript.
+
+    Tags that came or went, what was withheld or failed, pauses, and messages that are not (yet)
+    sent; each with the `id` to go on from, the `name` of whom it is about, and why.
+    """
+    names = "COALESCE(contact.name, room.name, '')"
+    tags = fetch(
+        connection,
+        f"SELECT e.id, e.kind, {names}, e.text, e.data FROM event e"  # noqa: S608
+        " LEFT JOIN contact ON contact.id = e.contact_id LEFT JOIN room ON room.id = e.group_id"
+        " WHERE e.id > ? AND e.kind IN ('tag_added', 'tag_removed')",
+        after,
+    )
+    traces = fetch(
+        connection,
+        f"SELECT t.id, t.outcome, {names}, t.what, t.because FROM trace t"  # noqa: S608
+        " LEFT JOIN contact ON contact.id = t.subject_id LEFT JOIN room ON room.id = t.subject_id"
+        " WHERE t.id > ? AND t.outcome <> 'done'",
+        after,
+    )
+    rows = [
+        {"id": r[0], "outcome": r[1], "name": r[2], "what": r[3], "because": _tag_source(r[4])}
+        for r in tags
+    ]
+    rows += [
+        {"id": r[0], "outcome": r[1], "name": r[2], "what": r[3], "because": r[4]} for r in traces
+    ]
+    return sorted(rows, key=lambda row: int(row["id"]))
+
+
+def unsettled(connection: Connection) -> dict[int, tuple[str, str, str, str]]:
+    """Messages that are not sent: id → (state, name, text, reason)."""
+    rows = fetch(
+        connection,
+        "SELECT o.id, o.state, COALESCE(contact.name, room.name, ''), o.text, o.reason"
+        " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
+        " LEFT JOIN room ON room.id = o.conversation_id"
+        " WHERE o.state IN ('queued', 'failed', 'unknown', 'dropped')",
+    )
+    return {r[0]: (r[1], r[2], r[3], r[4]) for r in rows}
+
+
+def _tag_source(data: Any) -> str:
+    return str((data if isinstance(data, dict) else json.loads(data or "{}")).get("source", ""))
+
+
+def people_of(connection: Connection) -> list[Person]:
+    """Every contact, as a channel would describe it."""
+    rows = fetch(connection, "SELECT external_id, name, alias, friend FROM contact ORDER BY id")
+    return [
+        Person(external_id=r[0], name=r[1], alias=r[2], friend=None if r[3] is None else bool(r[3]))
+        for r in rows
+    ]
+
+
+def rooms_of(connection: Connection) -> list[tuple[str, str, list[str]]]:
+    """Every group the bot is in: external id, name, members' external ids."""
+    rooms = fetch(
+        connection, "SELECT id, external_id, name FROM room WHERE gone = ? ORDER BY id", False
+    )
+    members: dict[int, list[str]] = {}
+    for group, external_id in fetch(
+        connection,
+        "SELECT member.group_id, contact.external_id FROM member JOIN contact"
+        " ON contact.id = member.contact_id WHERE member.left_at IS NULL ORDER BY contact.id",
+    ):
+        members.setdefault(group, []).append(external_id)
+    return [(r[1], r[2], members.get(r[0], [])) for r in rooms]
+
+
+def latest(connection: Connection) -> int:
+    """When the last event was recorded, ms UTC; 0 in an empty database."""
+    return int(fetch(connection, "SELECT COALESCE(MAX(recorded_at), 0) FROM event")[0][0])

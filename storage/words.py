@@ -14,6 +14,7 @@ OUTCOMES = STATES | {
     "happened": "发生了",
     "done": "执行了",
     "withheld": "没有执行",
+    "skipped": "略过",
     "paused": "暂停",
     "resumed": "恢复",
 }

@@ -1,0 +1,101 @@
+"""A conversation as it can be read on a terminal: who said what, what it led to, what was held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import click
+
+from bot.channels.simulator import Delivery
+from bot.stage import Stage
+from sop.messages import Accept, summary
+from storage import story
+from storage.words import STATES
+
+Print = Callable[[str], None]
+
+
+class Transcript:
+    """Writes down what happens on a stage. Nothing is written that did not happen."""
+
+    def __init__(self, stage: Stage, *, zone: ZoneInfo, out: Print) -> None:
+        self._stage = stage
+        self._zone = zone
+        self._out = out
+        self._seen = 0
+        self._unsettled: dict[int, tuple[str, str, str, str]] = {}
+        stage.channel.on_delivery = self._delivered
+
+    def skip_to_now(self) -> None:
+        """Leave out what was recorded before."""
+        with self._stage.store.read() as connection:
+            rows = story.since(connection, 0)
+            self._seen = max((int(row["id"]) for row in rows), default=0)
+            self._unsettled = story.unsettled(connection)
+
+    def title(self, text: str) -> None:
+        """A heading."""
+        self._out("")
+        self._out(click.style(f"━━ {text} ━━", bold=True))
+
+    def note(self, text: str) -> None:
+        """The narrator."""
+        self._out(click.style(f"       {text}", dim=True, italic=True))
+
+    def said(self, who: str, text: str, *, where: str = "") -> None:
+        """A person spoke or did something."""
+        place = f"［{where}］" if where else ""
+        self._out(f"{self._moment()}  {place}{click.style(who, fg='cyan')}：{text}")
+
+    def results(self) -> None:
+        """What the last moments led to: tags, silences with their reasons, trouble with sending."""
+        with self._stage.store.read() as connection:
+            rows = story.since(connection, self._seen)
+            now = story.unsettled(connection)
+        for row in rows:
+            self._seen = max(self._seen, int(row["id"]))
+            self._result(row)
+        for id_, (state, name, text, reason) in now.items():
+            if reason and self._unsettled.get(id_) != (state, name, text, reason):
+                short = " ".join(text.split())[:24]
+                self._aside("✉", f"给{name}的「{short}」{STATES[state]}：{reason}", "yellow")
+        self._unsettled = now
+
+    def _result(self, row: dict[str, object]) -> None:
+        name, what, because = row["name"], row["what"], row["because"]
+        match row["outcome"]:
+            case "tag_added":
+                self._aside("＋", f"{name} 有了标签「{what}」（{because}）", "green")
+            case "tag_removed":
+                self._aside("－", f"{name} 去掉标签「{what}」（{because}）", "green")
+            case "withheld":
+                self._aside("…", f"{name}：{what}没有执行，{because}", "yellow")
+            case "skipped":
+                pass  # an earlier rule's `stop`: just what the operator wrote
+            case "failed":
+                self._aside("！", f"{name}：{what}，{because}", "red")
+            case _:
+                self._aside("‖", f"{name}：{because}", "yellow")
+
+    def _delivered(self, delivery: Delivery) -> None:
+        if isinstance(delivery.body, Accept):
+            return
+        world, to = self._stage.world, delivery.to
+        if to.group:
+            name = world.rooms[to.external_id].topic
+        else:
+            person = world.people[to.external_id]
+            name = person.alias or person.name
+        mentions = getattr(delivery.body, "mentions", ())
+        called = "".join(f"@{world.people[m].name} " for m in mentions if m in world.people)
+        me = click.style(world.self_name, fg="magenta")
+        text = summary(delivery.body).replace("\n", "\n         ")
+        self._out(f"{self._moment()}  {me} → {name}：{called}{text}")
+
+    def _aside(self, mark: str, text: str, color: str) -> None:
+        self._out(click.style(f"       {mark} {text}", fg=color))
+
+    def _moment(self) -> str:
+        return datetime.fromtimestamp(self._stage.clock.now() / 1000, self._zone).strftime("%H:%M")
