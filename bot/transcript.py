@@ -71,7 +71,7 @@ class Transcript:
             case "tag_removed":
                 self._aside("－", f"{name} 去掉标签「{what}」（{because}）", "green")
             case "withheld":
-                self._aside("…", f"{name}：{what}没有执行，{because}", "yellow")
+                self._aside("…", f"{name}：{what} 没有执行，{because}", "yellow")
             case "skipped":
                 pass  # an earlier rule's `stop`: just what the operator wrote
             case "failed":

@@ -30,7 +30,8 @@ class Failure(StrEnum):
 
     REFUSE = "refuse"  # the gateway says that nothing was sent
     FORBID = "forbid"  # the same, and trying again cannot help
-    DROP = "drop"  # sent, but the answer is lost
+    DROP = "drop"  # sent, but neither the answer nor the echo comes back
+    NO_ANSWER = "no_answer"  # sent and echoed, but the answer is lost
     HANG = "hang"  # neither sent nor answered
     NO_ID = "no_id"  # sent, answered without an id
 
@@ -147,8 +148,10 @@ class SimulatorChannel:
         world.deliveries.append(delivery)
         if self.on_delivery is not None:
             self.on_delivery(delivery)
-        await self._echo(delivery)
         if failure is Failure.DROP:
+            raise TimeoutError
+        await self._echo(delivery)
+        if failure is Failure.NO_ANSWER:
             raise TimeoutError
         return None if failure is Failure.NO_ID else delivery.external_id
 
