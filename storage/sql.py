@@ -30,11 +30,11 @@ def table_of(model: type[SQLModel]) -> Table:
 
 
 @cache
-def _insert_sql(dialect: str, model: type[SQLModel], columns: tuple[str, ...], extra: str) -> str:
+def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], extra: str) -> str:
     table = table_of(model)
     names = ", ".join(f'"{table.c[name].name}"' for name in columns)
     marks = ", ".join("?" for _ in columns)
-    return statement(dialect, f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {extra}')  # noqa: S608
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {extra}'  # noqa: S608
 
 
 def insert_rows(
@@ -47,7 +47,7 @@ def insert_rows(
 ) -> None:
     """Insert tuples in the order of `columns`; `extra` is an ON CONFLICT clause."""
     if rows:
-        run_rows(connection, _insert_sql(dialect_of(connection), model, columns, extra), rows)
+        run_rows(connection, _insert_sql(model, columns, extra), rows)
 
 
 def run_rows(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
