@@ -109,7 +109,7 @@ class Gateway:
         self._process = subprocess.Popen(
             ["node", "server.mjs", json.dumps(settings)],
             cwd=HERE,
-            env={**os.environ, "WECHATY_LOG": "silent"},
+            env={**os.environ, "WECHATY_LOG": "silent", "TMPDIR": str(self._folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -211,12 +211,15 @@ class Gateway:
         self._ask({"do": "logout", "reason": reason})
 
     def reset(self) -> None:
-        """Empty the world, forget faults and the log; for the next test on the same process."""
+        """Empty the world, forget faults and the log, start again if dead: for the next test."""
         self._world.clear()
         self._said.clear()
         self._account = ""
-        self._ask({"do": "reset"})
-        self._log.write_text("")
+        if self._process is None or self._process.poll() is not None:
+            self.restart()
+        else:
+            self._ask({"do": "reset"})
+        self._log.write_text("", "utf-8")
 
     # What happens
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bot.channels.port import Address, Capability, Sink, Status, StatusKind
 from bot.channels.wechaty import payloads, roster
 from bot.channels.wechaty.echoes import Echoes
 from bot.channels.wechaty.fetch import Unfetched
-from bot.channels.wechaty.inbound import Inbound
+from bot.channels.wechaty.inbound import Inbound, Resolve
 from bot.channels.wechaty.lanes import Lanes
 from bot.channels.wechaty.link import GREETING, Link, TlsOptions
 from bot.channels.wechaty.outbound import Outbound
@@ -172,10 +173,12 @@ class WechatyChannel:
         match number:
             case payloads.MESSAGE:
                 if id := payloads.text_of(found, "messageId"):
-                    await lanes.add(self._inbound.message(id))
+                    await self._take(lanes, partial(self._inbound.message, id), f"message {id}")
             case payloads.FRIENDSHIP:
                 if id := payloads.text_of(found, "friendshipId"):
-                    await lanes.add(self._inbound.friendship(id))
+                    await self._take(
+                        lanes, partial(self._inbound.friendship, id), f"friendship {id}"
+                    )
             case payloads.ROOM_JOIN | payloads.ROOM_LEAVE | payloads.ROOM_TOPIC:
                 await self._room_event(lanes, number, found)
             case payloads.ROOM_INVITE:
@@ -198,7 +201,10 @@ class WechatyChannel:
             payloads.ROOM_LEAVE: self._inbound.room_leave,
             payloads.ROOM_TOPIC: self._inbound.room_topic,
         }[number]
-        await lanes.add(resolve(found))
+        await self._take(lanes, partial(resolve, found), f"group event {number}")
+
+    async def _take(self, lanes: Lanes, resolve: Resolve, what: str) -> None:
+        await lanes.add(self._inbound.safely(resolve, what))
 
     async def _account_event(self, number: int, found: dict[str, Any], payload: str) -> None:
         match number:
@@ -229,10 +235,10 @@ class WechatyChannel:
         await self._status(StatusKind.LOGIN, account=account)
         self._stale.set()
 
-    async def _lost(self, id: str) -> None:
+    async def _lost(self, what: str) -> None:
         await self._status(
             StatusKind.ERROR,
-            detail=f"有一条消息取不到内容（编号 {id}），请在手机上查看。",
+            detail=f"网关报来的一件事取不到内容（{what}），请在手机上查看。",
         )
 
     # What runs beside the session

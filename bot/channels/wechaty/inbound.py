@@ -17,6 +17,8 @@ from sop.events import Event, MessageType, Person, Room
 
 log = logging.getLogger(__name__)
 
+Resolve = Callable[[], Awaitable[list[Event]]]
+
 
 class Inbound:
     """Resolves events of one account. Every method is tolerant: what cannot be had is left out."""
@@ -30,7 +32,7 @@ class Inbound:
         lost: Callable[[str], Awaitable[None]],
         by_plugin: Callable[[Any], Awaitable[bool]],
     ) -> None:
-        """`lost` hears of each message that could not be fetched; `by_plugin` judges echoes."""
+        """`lost` hears which event had to be given up; `by_plugin` judges echoes."""
         self.self_id = self_id
         self.cache = Cache(self._asker("ContactPayload"), self._asker("RoomPayload"))
         self._link = link
@@ -41,13 +43,22 @@ class Inbound:
     def _asker(self, method: str) -> Callable[[str], Awaitable[Any]]:
         return lambda id: fetch(self._link, method, pb.IdRequest(id=id))
 
+    async def safely(self, resolve: Resolve, what: str) -> list[Event]:
+        """Resolve one event; a payload odd enough to break us costs that event and no other."""
+        try:
+            return await resolve()
+        except Exception:
+            log.exception("%s could not be understood", what)
+            await self._lost(what)
+            return []
+
     async def message(self, id: str) -> list[Event]:
         """A message event."""
         try:
             payload = await fetch(self._link, "MessagePayload", pb.IdRequest(id=id))
         except Unfetched as failure:
             log.warning("message %s could not be fetched: %s", id, failure)
-            await self._lost(id)
+            await self._lost(f"message {id}")
             return []
         payload.id = payload.id or id
         contact = payloads.about(payload, self_id=self.self_id)

@@ -9,8 +9,6 @@ from typing import Any
 
 from sop.events import Event
 
-Resolve = Coroutine[Any, Any, Sequence[Event]]
-
 
 class Lanes:
     """Takes what arrives as coroutines that find out what it is; hands over what they find.
@@ -30,7 +28,7 @@ class Lanes:
         self._arrived: asyncio.Queue[asyncio.Task[Sequence[Event]]] = asyncio.Queue()
         self._lanes: dict[str, deque[Sequence[Event]]] = {}
 
-    async def add(self, resolve: Resolve) -> None:
+    async def add(self, resolve: Coroutine[Any, Any, Sequence[Event]]) -> None:
         """Queue one item; waits for room."""
         try:
             await self._window.acquire()

@@ -74,6 +74,9 @@ class Link:
 
         The stream raises `Disconnected` when it ends. Raises `Disconnected` or `BadToken`.
         """
+        if not (self._token.isascii() and self._token.isprintable()):
+            # gRPC cannot even send it, and reports that as a trouble of the gateway.
+            raise BadToken("令牌（token）里有换行、中文或看不见的字符，请核对 channel.token。")
         self._channel = self._dial()
         stream = self._channel.unary_stream(
             self._path("Event"),

@@ -38,7 +38,12 @@ class Outbound:
     async def send(self, to: Address, body: Body) -> str | None:
         """Send one message; the gateway's id for it, or None when it gives none (it is sent)."""
         self._check()
-        method, request = await self._prepared(to, body)
+        try:
+            method, request = await self._prepared(to, body)
+        except ValueError as error:  # half of an emoji, most likely
+            raise NotSent(
+                "没有发出：内容里有无法编码的字符（例如残缺的表情）。", retry=False
+            ) from error
         patience = self._link.deadline * (_FILE_DEADLINES if isinstance(body, Media) else 1)
         answer = await self.act(method, request, patience=patience)
         if isinstance(body, Accept):

@@ -68,7 +68,7 @@ def text_of(found: Mapping[str, Any], key: str) -> str:
     """A field as text; numbers are ids somewhere, everything else counts as missing."""
     value = found.get(key)
     if isinstance(value, str):
-        return value
+        return mended(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
@@ -77,10 +77,15 @@ def ids_of(found: Mapping[str, Any], *keys: str) -> tuple[str, ...]:
     for key in keys:
         value = found.get(key)
         if isinstance(value, list):
-            return tuple(dict.fromkeys(str(item) for item in value if item))
+            return tuple(dict.fromkeys(mended(str(item)) for item in value if item))
         if isinstance(value, str) and value:
-            return (value,)
+            return (mended(value),)
     return ()
+
+
+def mended(text: str) -> str:
+    """Text without halves of characters: an emoji cut in two can be neither sent nor stored."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def moment_of(value: object, *, now: int) -> int | None:

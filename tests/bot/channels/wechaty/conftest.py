@@ -27,20 +27,27 @@ def shared_gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def gateway(shared_gateway: Gateway) -> Gateway:
-    """The shared gateway with a fresh world. Its log goes on: look at `log()` from `mark` on."""
+    """The shared gateway with a fresh world and an empty log."""
     shared_gateway.reset()
     populate(shared_gateway)
     return shared_gateway
 
 
-@pytest.fixture
-def own_gateway() -> Iterator[Gateway]:
-    """A gateway that a test may kill, freeze and restart."""
+@pytest.fixture(scope="session")
+def mortal_gateway() -> Iterator[Gateway]:
+    """A second gateway per worker, for the tests that kill theirs."""
     if why := missing():
         pytest.skip(why)
     with Gateway() as gateway:
-        populate(gateway)
         yield gateway
+
+
+@pytest.fixture
+def own_gateway(mortal_gateway: Gateway) -> Gateway:
+    """A gateway that a test may kill, freeze and restart, with a fresh world."""
+    mortal_gateway.reset()
+    populate(mortal_gateway)
+    return mortal_gateway
 
 
 @pytest.fixture

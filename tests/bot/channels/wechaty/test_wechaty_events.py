@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from bot.channels.port import Address, StatusKind
+from bot.channels.port import Address, NotSent, StatusKind
+from bot.channels.wechaty import payloads
 from sop.events import EventKind
-from sop.messages import Accept
+from sop.messages import Accept, Text
 from tests.gateway.gateway import Gateway
 
 pytestmark = pytest.mark.gateway
@@ -111,6 +112,31 @@ async def test_room_topic_with_and_without_old_one(gateway: Gateway, connect: An
     assert first.by.external_id == "alice"
     assert second.data == {"old": "", "new": "更新"}
     assert second.by is None
+
+
+async def test_halves_of_an_emoji_are_mended(gateway: Gateway, connect: Any) -> None:
+    gateway.contact("cut", name="坏\ud83d名")
+    async with connect(gateway) as (channel, sink):
+        gateway.emit("room-topic", {"roomId": FANS, "newTopic": "新\ud83d名"})
+        id = gateway.say("cut", "话\ud83d说", to="bot")
+        event = await sink.by_id(id)
+        assert sink.events[0].data["new"] == "新\ufffd名"
+        assert event.contact is not None
+        (event.text + event.contact.name).encode()  # would raise
+        with pytest.raises(NotSent) as caught:
+            await channel.send(Address(external_id="alice"), Text(text="半个\ud83d表情"))
+    assert not caught.value.retry
+
+
+async def test_what_breaks_us_costs_one_event(
+    gateway: Gateway, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connect(gateway) as (_, sink):
+        with monkeypatch.context() as broken:
+            broken.setattr(payloads, "renamed", lambda *_: 1 / 0)
+            gateway.emit("room-topic", {"roomId": FANS, "newTopic": "新"})
+            assert "group event 21" in (await sink.saw(StatusKind.ERROR)).detail
+        await sink.by_id(gateway.say("alice", "还在", to="bot"))
 
 
 async def test_odd_and_empty_events_end_nothing(gateway: Gateway, connect: Any) -> None:

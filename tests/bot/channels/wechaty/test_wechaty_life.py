@@ -25,6 +25,7 @@ ALICE = Address(external_id="alice")
 
 
 async def test_start_is_called_and_stop_never(own_gateway: Gateway, connect: Any) -> None:
+    await asyncio.to_thread(own_gateway.restart)
     for _ in range(2):
         async with connect(own_gateway):
             pass
@@ -97,6 +98,7 @@ async def test_a_socket_that_accepts_and_is_silent_is_noticed(
 
 
 async def test_a_start_that_fails_is_tried_again(own_gateway: Gateway, connect: Any) -> None:
+    await asyncio.to_thread(own_gateway.restart)
     own_gateway.fail("start", "refuse", message="扫码服务没有起来")
     async with connect(own_gateway, ready=False, deadline=0.5) as (_, sink):
         await sink.saw(StatusKind.DISCONNECTED)
@@ -117,6 +119,17 @@ async def test_wrong_token_ends_the_run(
     with pytest.raises(BadToken, match="token"):
         await channel.run(Recorder())
     assert "wrong-token" not in caplog.text
+
+
+@pytest.mark.parametrize("token", ["令牌", "a\n"])
+async def test_a_token_that_cannot_be_sent_ends_the_run(
+    media: Path, tmp_path: Path, token: str
+) -> None:
+    channel = WechatyChannel(
+        endpoint="127.0.0.1:1", token=token, media_root=media, data_dir=tmp_path
+    )
+    with pytest.raises(BadToken, match="换行"):
+        await channel.run(Recorder())
 
 
 async def test_a_taken_gateway_is_said_and_tried_again(gateway: Gateway, connect: Any) -> None:
