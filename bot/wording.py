@@ -16,8 +16,10 @@ from bot.workspace import Workspace
 from sop.decisions import (
     AcceptRequest,
     Decision,
+    EnterSop,
     Gather,
     GiveTag,
+    LeaveSop,
     Note,
     Rest,
     SetValue,
@@ -79,7 +81,7 @@ class Wording:
                 case GiveTag() | TakeTag():
                     page.retag(decision)
                     out.add(decision, happening.id)
-                case StepBack() | Rest() | Gather() | Note():
+                case StepBack() | Rest() | Gather() | Note() | EnterSop() | LeaveSop():
                     out.add(decision, happening.id)
                 case _:
                     assert_never(decision)

@@ -7,22 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from pydantic import BaseModel
 
+from sop.actions import AddTag, GroupPlace, HandOff, Match, Notify, RemoveTag, SetAttribute
 from sop.check_rules import rule_mistakes
 from sop.conditions import HasTag, InGroup, InStage, OneOrMany, many
-from sop.definitions import (
-    STAGES,
-    AddTag,
-    Definitions,
-    GroupPlace,
-    GroupRule,
-    HandOff,
-    Match,
-    Notify,
-    RemoveTag,
-    Rule,
-    SetAttribute,
-    Settings,
-)
+from sop.definitions import STAGES, Definitions, GroupRule, Rule, Settings
 from sop.load import Loaded, keep_one, problem_at
 from sop.mistakes import Mistake, one_of
 from sop.problems import Problem, did_you_mean

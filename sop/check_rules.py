@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sop.actions import AcceptFriend, AddTag, GroupPlace, Match, RemoveTag, Say, SetAttribute
 from sop.conditions import All, Any_, Condition, Count, Counted, Not, many
-from sop.definitions import (
-    AcceptFriend,
-    AddTag,
-    Definitions,
-    GroupPlace,
-    Match,
-    RemoveTag,
-    Rule,
-    Say,
-    SetAttribute,
-)
+from sop.definitions import Definitions, Rule
 from sop.events import EventKind
 from sop.mistakes import Mistake
 from sop.source import Path

@@ -112,6 +112,36 @@ class Note:
     refs: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnterSop:
+    """Put the subject into the SOP, unless it is in it already."""
+
+    sop: str
+    subject_id: int
+    source: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveSop:
+    """Take the subject out of the SOP, if it is in it."""
+
+    sop: str
+    subject_id: int
+    because: str
+
+
 Decision = (
-    Speak | Tell | AcceptRequest | GiveTag | TakeTag | SetValue | StepBack | Rest | Gather | Note
+    Speak
+    | Tell
+    | AcceptRequest
+    | GiveTag
+    | TakeTag
+    | SetValue
+    | StepBack
+    | Rest
+    | Gather
+    | Note
+    | EnterSop
+    | LeaveSop
 )

@@ -9,11 +9,13 @@ import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from sop.conditions import Condition, Definition, OneOrMany, by_key
-from sop.events import EventKind, MessageType
+from sop.actions import Action, Match, Place
+from sop.conditions import All, Any_, Condition, Definition, OneOrMany
+from sop.events import EventKind
+from sop.sequences import Sop
 from sop.times import HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
 
 STAGES = ("引入期", "成长期", "成熟期", "休眠期", "流失期")
@@ -143,98 +145,7 @@ class GroupRule(Definition):
         return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
-# --- actions ---------------------------------------------------------------------------------
-
-
-class Say(Definition):
-    """Fill the template and send it `here` (where it happened) or in the private chat."""
-
-    say: str
-    to: Literal["here", "private"] = "here"
-
-
-class AddTag(Definition):
-    """Tag the contact (or the group with `on: group`), for a span if `for` says so."""
-
-    tag: OneOrMany
-    for_: Duration | None = Field(default=None, alias="for")
-    on: Literal["contact", "group"] = "contact"
-
-
-class RemoveTag(Definition):
-    """Take the tag off; a group name takes off every tag of the group."""
-
-    untag: OneOrMany
-    on: Literal["contact", "group"] = "contact"
-
-
-class SetAttribute(Definition):
-    """Set attributes of the contact; a null value clears. Values may be inline templates."""
-
-    set: dict[str, str | int | None] = Field(min_length=1)
-
-
-class Notify(Definition):
-    """Tell every operator; the text is an inline template."""
-
-    notify: str
-
-
-class HandOff(Definition):
-    """Step back from this conversation for `takeover` and tell the operators why."""
-
-    hand_off: str
-
-
-class AcceptFriend(Definition):
-    """Accept the friend request that this event is."""
-
-    accept: Literal[True]
-
-
-ACTION_KEYS = ("say", "tag", "untag", "set", "notify", "hand_off", "accept")
-Action = Annotated[
-    Annotated[Say, Tag("say")]
-    | Annotated[AddTag, Tag("tag")]
-    | Annotated[RemoveTag, Tag("untag")]
-    | Annotated[SetAttribute, Tag("set")]
-    | Annotated[Notify, Tag("notify")]
-    | Annotated[HandOff, Tag("hand_off")]
-    | Annotated[AcceptFriend, Tag("accept")],
-    by_key(ACTION_KEYS),
-]
-
-
 # --- rules -----------------------------------------------------------------------------------
-
-
-class Match(Definition):
-    """What a message says. `any`, `regex`, `like` are alternatives; `all` and `none` bind them."""
-
-    any: OneOrMany = ()
-    all: OneOrMany = ()
-    none: OneOrMany = ()
-    regex: OneOrMany = ()
-    like: OneOrMany = ()
-    type: MessageType | tuple[MessageType, ...] = ()
-
-    @model_validator(mode="after")
-    def _something(self) -> Match:
-        if not (self.any or self.all or self.none or self.regex or self.like or self.type):
-            raise PydanticCustomError(
-                "siyu", "match 是空的", {"expected": "any、all、none、regex、like、type 里至少一个"}
-            )
-        return self
-
-
-class GroupPlace(Definition):
-    """Groups that carry a tag, or are of a kind."""
-
-    group_tag: OneOrMany | None = None
-    kind: Literal["线索", "转化", "服务"] | None = None
-
-
-Place = Literal["private", "group", "mention", "anywhere"] | GroupPlace
 
 
 class Rule(Definition):
@@ -279,12 +190,37 @@ class Rule(Definition):
         return self
 
 
+class Audience(Definition):
+    """A named condition over contacts: all of `all`, and one of `any` where given."""
+
+    id: str = Field(pattern=r"^[\w\-]+$", description="字母、数字、汉字、- 或 _")
+    all: tuple[Condition, ...] = ()
+    any: tuple[Condition, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Audience:
+        if not (self.all or self.any):
+            raise PydanticCustomError("siyu", "人群没有条件", {"expected": "all 或 any"})
+        return self
+
+    @property
+    def condition(self) -> Condition:
+        """The audience as one condition."""
+        parts: list[Condition] = [*self.all]
+        if self.any:
+            parts.append(Any_(any=self.any))
+        return All(all=tuple(parts))
+
+
 class Definitions(Definition):
     """Everything the definition files of a workspace say together."""
 
     tags: dict[str, TagGroup] = Field(default_factory=dict)
     groups: tuple[GroupRule, ...] = ()
+    stages: dict[str, Condition] = Field(default_factory=dict)
+    audiences: tuple[Audience, ...] = ()
     rules: tuple[Rule, ...] = ()
+    sops: tuple[Sop, ...] = ()
     words: tuple[str, ...] = ()
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 

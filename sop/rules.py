@@ -7,12 +7,27 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from sop.actions import (
+    AcceptFriend,
+    Action,
+    AddTag,
+    Enroll,
+    GroupPlace,
+    HandOff,
+    Leave,
+    Notify,
+    RemoveTag,
+    Say,
+    SetAttribute,
+)
 from sop.conditions import OneOrMany, many
 from sop.decisions import (
     AcceptRequest,
     Decision,
+    EnterSop,
     Gather,
     GiveTag,
+    LeaveSop,
     Note,
     Purpose,
     Rest,
@@ -22,19 +37,7 @@ from sop.decisions import (
     TakeTag,
     Tell,
 )
-from sop.definitions import (
-    AcceptFriend,
-    Action,
-    AddTag,
-    Definitions,
-    GroupPlace,
-    HandOff,
-    Notify,
-    RemoveTag,
-    Rule,
-    Say,
-    SetAttribute,
-)
+from sop.definitions import Definitions, Rule
 from sop.events import Event, EventKind
 
 # What a person did, so that answering is a reply; everything else the bot says is a touch.
@@ -318,8 +321,22 @@ def _act(
                     source=source,
                     because=because,
                 )
+        case Enroll() | Leave():
+            yield from _walk(situation, action, source, because)
         case _:
             assert_never(action)
+
+
+def _walk(
+    situation: Situation, action: Enroll | Leave, source: str, because: str
+) -> Iterator[Decision]:
+    subject = situation.contact_id if situation.contact_id is not None else situation.group_id
+    if subject is None:
+        return
+    if isinstance(action, Enroll):
+        yield EnterSop(sop=action.enroll, subject_id=subject, source=source, because=because)
+    else:
+        yield LeaveSop(sop=action.leave, subject_id=subject, because=because)
 
 
 def _speak(situation: Situation, rule: Rule, action: Say, because: str) -> Iterator[Decision]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 SECOND = 1_000
@@ -107,20 +107,70 @@ def _as_text(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
+def _ms(span: int) -> str:
+    return f"{span}ms"
+
+
+def _hh_mm(minutes: int) -> str:
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """How long after its time something may still be done before it is skipped, ms."""
+
+    limit: int
+
+    def __str__(self) -> str:
+        return f"skip after {self.limit}ms"
+
+
+_LATE = re.compile(r"(?:(skip)|(?:skip after|send within|next window within) (.+)|(next window))")
+LATE_GRACE = 15 * MINUTE  # even `skip` forgives the pace of the courier
+NEXT_WINDOW = 3 * DAY
+
+
+def parse_late(text: object) -> Late:
+    """`skip after 2h`, `send within 2h`, `skip`, `next window`, `next window within 1d` → Late."""
+    found = _LATE.fullmatch(" ".join(str(text).split()))
+    if not found:
+        raise ValueError(text)
+    if found[1]:
+        return Late(LATE_GRACE)
+    return Late(parse_duration(found[2]) if found[2] else NEXT_WINDOW)
+
+
+# What is read can be written again: enrollments are pinned to the JSON of their SOP.
 _SPAN_PATTERN = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
 Duration = Annotated[
-    int, _as_text(_SPAN_PATTERN), _reader(parse_duration, "一段时间，如 30s、10m、2h、7d、1h30m")
+    int,
+    _as_text(_SPAN_PATTERN),
+    _reader(parse_duration, "一段时间，如 30s、10m、2h、7d、1h30m"),
+    PlainSerializer(_ms),
 ]
 Clock = Annotated[
-    int, _as_text(r"^\d{1,2}:\d{2}$"), _reader(parse_clock, '一个钟点，加引号，如 "09:30"')
+    int,
+    _as_text(r"^\d{1,2}:\d{2}$"),
+    _reader(parse_clock, '一个钟点，加引号，如 "09:30"'),
+    PlainSerializer(_hh_mm),
 ]
 DurationRange = Annotated[
     Range,
     _as_text(r"^[^-]+(-[^-]+)?$"),
     _reader(parse_range, "一段时间或一个范围，如 5s 或 6s-20s"),
+    PlainSerializer(lambda span: f"{span.low}ms-{span.high}ms"),
 ]
 DayWindow = Annotated[
     Window,
     _as_text(r"^\d{1,2}:\d{2}-\d{1,2}:\d{2}$"),
     _reader(parse_window, '一段时段，加引号，如 "22:00-08:30"'),
+    PlainSerializer(str),
+]
+LatePolicy = Annotated[
+    Late,
+    _as_text(r"^(skip|next window|(skip after|send within|next window within) .+)$"),
+    _reader(
+        parse_late, "skip、skip after 2h、send within 2h、next window 或 next window within 3d"
+    ),
+    PlainSerializer(str),
 ]

@@ -6,7 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sop.decisions import Gather, GiveTag, Note, Purpose, Rest, StepBack, TakeTag
+from sop.decisions import (
+    EnterSop,
+    Gather,
+    GiveTag,
+    LeaveSop,
+    Note,
+    Purpose,
+    Rest,
+    StepBack,
+    TakeTag,
+)
 from sop.messages import Body, Text, summary
 from storage.sql import fetch, insert_rows, run_rows
 from storage.store import Tx
@@ -51,7 +61,7 @@ class Value:
     source: str
 
 
-Change = Message | Value | GiveTag | TakeTag | StepBack | Rest | Gather | Note
+Change = Message | Value | GiveTag | TakeTag | StepBack | Rest | Gather | Note | EnterSop | LeaveSop
 
 
 @dataclass(slots=True)
