@@ -8,10 +8,10 @@ from datetime import datetime
 
 from bot.happening import Happening, Me
 from bot.workspace import Workspace
+from sop.acting import give_tag
 from sop.decisions import Note, StepBack, TakeTag
 from sop.errors import SiyuError
 from sop.messages import Text
-from sop.rules import give_tag
 from sop.times import parse_duration, show_duration
 from storage import story
 from storage.apply import Changes, Message, resume

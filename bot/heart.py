@@ -15,9 +15,10 @@ from bot.commands import Commands
 from bot.happening import Happening, Me
 from bot.wording import Wording
 from bot.workspace import Workspace
+from sop.acting import give_tag
 from sop.decisions import Decision, Note, StepBack
 from sop.events import Event, EventKind, MessageType, Person, Room
-from sop.rules import Candidate, RuleBook, Situation, actions, decide, give_tag, subject_of
+from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
 from sop.times import show_duration
 from storage import events as facts
 from storage import people

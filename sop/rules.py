@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from sop.actions import (
-    AcceptFriend,
-    Action,
-    AddTag,
-    Enroll,
-    GroupPlace,
-    HandOff,
-    Leave,
-    Notify,
-    RemoveTag,
-    Say,
-    SetAttribute,
-)
+from sop.acting import Scene, act
+from sop.actions import GroupPlace
 from sop.conditions import OneOrMany, many
-from sop.decisions import (
-    AcceptRequest,
-    Decision,
-    EnterSop,
-    Gather,
-    GiveTag,
-    LeaveSop,
-    Note,
-    Purpose,
-    Rest,
-    SetValue,
-    Speak,
-    StepBack,
-    TakeTag,
-    Tell,
-)
+from sop.decisions import Decision, Gather, Note, Rest
 from sop.definitions import Definitions, Rule
 from sop.events import Event, EventKind
 
@@ -147,10 +121,18 @@ def actions(
     situation: Situation, rule: Rule, because: str, *, book: RuleBook, takeover: int, now: int
 ) -> list[Decision]:
     """The decisions of a rule's `do:` list, in its order."""
-    out: list[Decision] = []
-    for action in rule.do:
-        out += _act(situation, rule, action, because, book=book, takeover=takeover, now=now)
-    return out
+    event = situation.event
+    scene = Scene(
+        contact_id=situation.contact_id,
+        group_id=situation.group_id,
+        source=f"rule:{rule.id}",
+        label=f"规则 {rule.id}",
+        because=because,
+        purpose="reply" if event.kind in _ACTS_OF_A_PERSON else "touch",
+        silenced=situation.silenced,
+        request_id=event.external_id if event.kind is EventKind.FRIEND_REQUEST else "",
+    )
+    return act(rule.do, scene, definitions=book.definitions, takeover=takeover, now=now)
 
 
 def subject_of(situation: Situation) -> int | None:
@@ -278,137 +260,3 @@ def _note(situation: Situation, rule: Rule, outcome: str, because: str) -> Itera
             because=because,
             refs={"rule": rule.id},
         )
-
-
-def _act(
-    situation: Situation,
-    rule: Rule,
-    action: Action,
-    because: str,
-    *,
-    book: RuleBook,
-    takeover: int,
-    now: int,
-) -> Iterator[Decision]:
-    source = f"rule:{rule.id}"
-    match action:
-        case Say():
-            yield from _speak(situation, rule, action, because)
-        case AddTag():
-            yield from _give(situation, action, source, book.definitions, now)
-        case RemoveTag():
-            subject = _tag_subject(situation, action)
-            if subject is not None:
-                yield TakeTag(subject_id=subject, tags=many(action.untag), source=source)
-        case SetAttribute():
-            if situation.contact_id is not None:
-                for key, value in action.set.items():
-                    yield SetValue(
-                        subject_id=situation.contact_id,
-                        key=key,
-                        source=source,
-                        value=None if value is None else str(value),
-                    )
-        case Notify():
-            yield Tell(text=action.notify, source=source, because=because)
-        case HandOff():
-            yield from _hand_off(situation, action, source, because, now + takeover)
-        case AcceptFriend():
-            if situation.contact_id is not None:
-                yield AcceptRequest(
-                    request_id=situation.event.external_id,
-                    contact_id=situation.contact_id,
-                    source=source,
-                    because=because,
-                )
-        case Enroll() | Leave():
-            yield from _walk(situation, action, source, because)
-        case _:
-            assert_never(action)
-
-
-def _walk(
-    situation: Situation, action: Enroll | Leave, source: str, because: str
-) -> Iterator[Decision]:
-    subject = situation.contact_id if situation.contact_id is not None else situation.group_id
-    if subject is None:
-        return
-    if isinstance(action, Enroll):
-        yield EnterSop(sop=action.enroll, subject_id=subject, source=source, because=because)
-    else:
-        yield LeaveSop(sop=action.leave, subject_id=subject, because=because)
-
-
-def _speak(situation: Situation, rule: Rule, action: Say, because: str) -> Iterator[Decision]:
-    private = action.to == "private" or situation.group_id is None
-    conversation = situation.contact_id if private else situation.group_id
-    if conversation is None:
-        return
-    if situation.silenced:
-        yield Note(
-            subject_id=conversation,
-            what=f"规则 {rule.id} 的回复 {action.say}",
-            outcome="withheld",
-            because=situation.silenced,
-            refs={"rule": rule.id, "template": action.say},
-        )
-        return
-    purpose: Purpose = "reply" if situation.event.kind in _ACTS_OF_A_PERSON else "touch"
-    yield Speak(
-        say=action.say,
-        conversation_id=conversation,
-        in_group=not private,
-        purpose=purpose,
-        source=f"rule:{rule.id}",
-        because=because,
-    )
-
-
-def _tag_subject(situation: Situation, action: AddTag | RemoveTag) -> int | None:
-    return situation.group_id if action.on == "group" else situation.contact_id
-
-
-def _give(
-    situation: Situation, action: AddTag, source: str, definitions: Definitions, now: int
-) -> Iterator[Decision]:
-    subject = _tag_subject(situation, action)
-    if subject is None:
-        return
-    for tag in many(action.tag):
-        yield give_tag(
-            definitions, subject_id=subject, tag=tag, source=source, span=action.for_, now=now
-        )
-
-
-def give_tag(
-    definitions: Definitions,
-    *,
-    subject_id: int,
-    tag: str,
-    source: str,
-    now: int,
-    span: int | None = None,
-) -> GiveTag:
-    """A `GiveTag` that knows the tag's group: what it excludes and when it expires."""
-    group, _, value = tag.partition("/")
-    spec = definitions.tags.get(group)
-    span = span if span is not None else (spec.expires if spec else None)
-    replaces: Sequence[str] = ()
-    if spec and spec.one_of:
-        replaces = [f"{group}/{other}" for other in spec.values if other != value]
-    return GiveTag(
-        subject_id=subject_id,
-        tag=tag,
-        source=source,
-        replaces=tuple(replaces),
-        expires_at=None if span is None else now + span,
-    )
-
-
-def _hand_off(
-    situation: Situation, action: HandOff, source: str, because: str, until: int
-) -> Iterator[Decision]:
-    conversation = subject_of(situation)
-    if conversation is not None:
-        yield StepBack(conversation_id=conversation, until=until, because=f"{because}，已转人工")
-    yield Tell(text=action.hand_off, source=source, because=because, lines_of=conversation)
