@@ -122,6 +122,7 @@ class Gateway:
         if not ready.get("ready"):
             raise RuntimeError(f"the gateway did not start: {ready}")
         self._rebuild()
+        self._ask({"do": "listen"})  # only now: a client must not find half a world
 
     def _rebuild(self) -> None:
         for command in self._world:

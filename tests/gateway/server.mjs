@@ -218,6 +218,7 @@ const commands = {
     for (const known of [mocker.cacheContactPayload, mocker.cacheRoomPayload, mocker.cacheMessagePayload]) known.clear()
     for (const known of ['contact', 'room', 'roomMember', 'message', 'friendship']) puppet.cache[known].clear()
   },
+  async listen () { await server.start() },
   hang_up () { hangUp() },
   counters () { return counters },
 }
@@ -228,7 +229,6 @@ const server = new PuppetServer({
   token: options.token,
   tls: { disable: !options.tls, ...options.certificate },
 })
-await server.start()
 answer({ ready: true })
 
 for await (const line of readline.createInterface({ input: process.stdin })) {

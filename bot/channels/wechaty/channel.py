@@ -42,7 +42,15 @@ def _wall_clock() -> int:
 
 
 class WechatyChannel:
-    """Implements `bot.channels.port.Channel`. Make one per account; `run` it once."""
+    """Implements `bot.channels.port.Channel`. Make one per account; `run` it once.
+
+    `endpoint` is host:port. `account_id_hint` is who was logged in last, for gateways that do not
+    say. `media_root` is the workspace's media folder; paths in messages are relative to the folder
+    that holds it. `data_dir` takes what plugins write. `plugins` are Wechaty plugins as
+    "module:Class". `now` gives ms UTC. In seconds: `backoff` (first and longest pause between
+    attempts), `deadline` (of one call), `hang_after` (silence after which a gateway counts as
+    hung).
+    """
 
     def __init__(
         self,
@@ -58,21 +66,10 @@ class WechatyChannel:
         backoff: tuple[float, float] = (1, 60),
         deadline: float = 20,
         hang_after: float = 60,
-        greeting: float = GREETING,
     ) -> None:
-        """Nothing connects before `run`.
-
-        `endpoint` is host:port. `account_id_hint` is who was logged in last, for gateways that do
-        not say. `media_root` is the workspace's media folder; paths in messages are relative to
-        the folder that holds it. `data_dir` takes what plugins write. `plugins` are Wechaty
-        plugins as "module:Class". `now` gives ms UTC. In seconds: `backoff` (first and longest
-        pause between attempts), `deadline` (of one call), `hang_after` (silence after which a
-        gateway counts as hung), `greeting` (wait for the stream's first event before Start).
-        """
+        """Nothing connects before `run`."""
         options = tls if isinstance(tls, TlsOptions) else TlsOptions(enabled=tls)
-        self._link = Link(
-            endpoint=endpoint, token=token, tls=options, deadline=deadline, greeting=greeting
-        )
+        self._link = Link(endpoint=endpoint, token=token, tls=options, deadline=deadline)
         self._session = Session(self._link, backoff=backoff, hang_after=hang_after)
         self._now = now
         self._echoes = Echoes(patience=deadline)
@@ -83,12 +80,8 @@ class WechatyChannel:
             lost=self._lost,
             by_plugin=self._echoes.by_plugin,
         )
-        self._outbound = Outbound(
-            self._link,
-            self._inbound.cache,
-            media_root=media_root,
-            logged_out=lambda: self._logged_out,
-        )
+        cache, logged_out = self._inbound.cache, lambda: self._logged_out
+        self._outbound = Outbound(self._link, cache, media_root=media_root, logged_out=logged_out)
         self._plugins = Plugins(
             plugins, self._link, self._inbound, self._outbound, self._echoes, data_dir=data_dir
         )

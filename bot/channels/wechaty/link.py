@@ -51,16 +51,13 @@ class TlsOptions:
 class Link:
     """A connection that can be opened again after it broke; at most one at a time."""
 
-    def __init__(
-        self, *, endpoint: str, token: str, tls: TlsOptions, deadline: float, greeting: float
-    ) -> None:
+    def __init__(self, *, endpoint: str, token: str, tls: TlsOptions, deadline: float) -> None:
         """`endpoint` is host:port; `deadline` (seconds) bounds each unary call."""
         self.endpoint = endpoint
         self.deadline = deadline
         self.up = asyncio.Event()
         self._token = token
         self._tls = tls
-        self._greeting = min(greeting, deadline)
         self._channel: grpc.aio.Channel | None = None
         self._metadata = (("authorization", f"Wechaty {token}"),)
 
@@ -86,7 +83,7 @@ class Link:
         # The stream must be there before Start: the gateway does not queue what Start sets off.
         first = asyncio.ensure_future(stream.read())
         try:
-            await asyncio.wait({first}, timeout=self._greeting)
+            await asyncio.wait({first}, timeout=min(GREETING, self.deadline))
             if first.done():
                 first.result()
             # Never Stop, also not before Start: some puppets log the account out on it.

@@ -152,17 +152,7 @@ def _sdk_event(number: int, found: dict[str, Any]) -> tuple[str, Any] | None:
     def text(key: str) -> str:
         return payloads.text_of(found, key)
 
-    crowd = {
-        "inviter_id": text("inviterId"),
-        "remover_id": text("removerId"),
-        "changer_id": text("changerId"),
-        "room_id": text("roomId"),
-        "timestamp": found.get("timestamp") or 0,
-    }
-
-    def picked(*keys: str) -> dict[str, Any]:
-        return {key: crowd[key] for key in (*keys, "room_id", "timestamp")}
-
+    group = {"room_id": text("roomId"), "timestamp": found.get("timestamp") or 0}
     match number:
         case payloads.MESSAGE:
             return "message", sdk.EventMessagePayload(message_id=text("messageId"))
@@ -173,13 +163,20 @@ def _sdk_event(number: int, found: dict[str, Any]) -> tuple[str, Any] | None:
             return "room-invite", sdk.EventRoomInvitePayload(room_invitation_id=invitation)
         case payloads.ROOM_JOIN:
             ids = list(payloads.ids_of(found, "inviteeIdList"))
-            return "room-join", sdk.EventRoomJoinPayload(invited_ids=ids, **picked("inviter_id"))
+            return "room-join", sdk.EventRoomJoinPayload(
+                invited_ids=ids, inviter_id=text("inviterId"), **group
+            )
         case payloads.ROOM_LEAVE:
             ids = list(payloads.ids_of(found, "removeeIdList"))
-            return "room-leave", sdk.EventRoomLeavePayload(removed_ids=ids, **picked("remover_id"))
+            return "room-leave", sdk.EventRoomLeavePayload(
+                removed_ids=ids, remover_id=text("removerId"), **group
+            )
         case payloads.ROOM_TOPIC:
             return "room-topic", sdk.EventRoomTopicPayload(
-                new_topic=text("newTopic"), old_topic=text("oldTopic"), **picked("changer_id")
+                new_topic=text("newTopic"),
+                old_topic=text("oldTopic"),
+                changer_id=text("changerId"),
+                **group,
             )
         case payloads.LOGIN:
             return "login", sdk.EventLoginPayload(contact_id=text("contactId"))
