@@ -8,12 +8,13 @@ night gets an answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sop.definitions import Limits
 from sop.times import MINUTE, Range, Window
+from sop.timing import local_day, local_moment, next_open
 
 SPREAD = 20 * MINUTE  # what quiet hours held back leaves over this span, not in one burst
 
@@ -96,21 +97,13 @@ def jitter(span: Range, seed: int) -> int:
 
 def day_start(now: int, zone: ZoneInfo, *, days: int = 0) -> int:
     """Midnight of the day of `now` in `zone`, moved by `days`, as ms UTC."""
-    local = datetime.fromtimestamp(now / 1000, zone)
-    midnight = datetime(local.year, local.month, local.day, tzinfo=zone) + timedelta(days=days)
-    return int(midnight.timestamp() * 1000)
+    return local_moment(local_day(now, zone) + timedelta(days=days), 0, zone)
 
 
 def quiet_until(window: Window, zone: ZoneInfo, *, now: int) -> int | None:
     """When quiet hours that hold at `now` end, ms UTC; None outside of them."""
-    local = datetime.fromtimestamp(now / 1000, zone)
-    minute = local.hour * 60 + local.minute
-    if minute not in window:
-        return None
-    end = local.replace(hour=window.end // 60, minute=window.end % 60, second=0, microsecond=0)
-    if end <= local:
-        end += timedelta(days=1)
-    return int(end.timestamp() * 1000)
+    end = next_open(now, window=None, quiet=window, zone=zone)
+    return None if end == now else end
 
 
 def _pause(message: Waiting) -> Verdict | None:
