@@ -80,6 +80,7 @@ class WechatyChannel:
             lost=self._lost,
             by_plugin=self._echoes.by_plugin,
         )
+        self._logged_out = False
         cache, logged_out = self._inbound.cache, lambda: self._logged_out
         self._outbound = Outbound(self._link, cache, media_root=media_root, logged_out=logged_out)
         self._plugins = Plugins(
@@ -87,7 +88,6 @@ class WechatyChannel:
         )
         self._statuses: asyncio.Queue[Status] = asyncio.Queue(WINDOW)
         self._stale = asyncio.Event()  # the roster has to be taken again
-        self._logged_out = False
         self._last_trouble = ""
         self._extra: frozenset[Capability] = frozenset()
 
