@@ -236,9 +236,8 @@ def _run(
     situation: Situation, candidate: Candidate, *, book: RuleBook, takeover: int, now: int
 ) -> Iterator[Decision]:
     rule, subject = candidate.rule, subject_of(situation)
-    if rule.cooldown is not None and subject is not None:
-        yield Rest(rule=rule.id, subject_id=subject, until=now + rule.cooldown)
     if rule.gather is not None and situation.group_id and situation.contact_id:
+        # Its cooldown begins with the answer, or nobody could be gathered after the first.
         yield Gather(
             rule=rule.id,
             group_id=situation.group_id,
@@ -246,6 +245,8 @@ def _run(
             span=rule.gather,
         )
         return
+    if rule.cooldown is not None and subject is not None:
+        yield Rest(rule=rule.id, subject_id=subject, until=now + rule.cooldown)
     yield from _note(situation, rule, "done", candidate.because)
     yield from actions(situation, rule, candidate.because, book=book, takeover=takeover, now=now)
 
