@@ -11,6 +11,18 @@ from storage.sql import fetch, fetch_in, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Tag, Tagging
 
+# A tag whose time is over but that the sweep has not taken off yet is given anew, evidence and all.
+_OVER = "tagging.expires_at <= excluded.at"
+_RENEW = "ON CONFLICT (subject_id, tag_id) DO UPDATE SET " + ", ".join(
+    [
+        *(
+            f"{c} = CASE WHEN {_OVER} THEN excluded.{c} ELSE tagging.{c} END"
+            for c in ("source", "event_id", "at")
+        ),
+        "expires_at = excluded.expires_at",
+    ]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
@@ -104,7 +116,7 @@ def _give(tx: Tx, wish: GiveTag, event_id: int | None, now: int) -> None:
         Tagging,
         ("subject_id", "tag_id", "source", "event_id", "at", "expires_at"),
         [(wish.subject_id, _tag_id(tx, wish.tag), wish.source, event_id, now, wish.expires_at)],
-        extra="ON CONFLICT (subject_id, tag_id) DO UPDATE SET expires_at = excluded.expires_at",
+        extra=_RENEW,
     )
 
 
