@@ -282,7 +282,7 @@ def _refreshed(old: KnownContact, person: Person, trust_friend: bool) -> KnownCo
         clean_name(person.name) or old.name,
         clean_name(person.alias) or old.alias,
         friend,
-        old.friend_at,
+        old.friend_at if friend else None,
     )
 
 
@@ -307,6 +307,6 @@ def _write_contacts(
     )
     run_rows(
         tx.connection,
-        "UPDATE contact SET name = ?, alias = ?, friend = ? WHERE id = ?",
-        [(c.name, c.alias, c.friend, c.id) for c in changed],
+        "UPDATE contact SET name = ?, alias = ?, friend = ?, friend_at = ? WHERE id = ?",
+        [(c.name, c.alias, c.friend, c.friend_at, c.id) for c in changed],
     )
