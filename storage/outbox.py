@@ -223,26 +223,30 @@ def strand(tx: Tx, account: int, *, now: int) -> int:
 def echo(
     tx: Tx, conversation: int, *, external_id: str, type: MessageType, text: str, at: int, now: int
 ) -> bool:
-    """Whether a message that left the account is one of ours; settles its row as sent if so."""
+    """Whether a message that left the account is one of ours; settles its row as sent if so.
+
+    An echo may lack an id, or come before the answer that brings the id: then its text decides.
+    """
+    recent = "left_at > ? AND state IN ('sending', 'unknown', 'sent')"
     rows = fetch(
         tx.connection,
-        "SELECT id, state, external_id, kind, text FROM outbox WHERE conversation_id = ?"
-        " AND (external_id = ? OR (external_id IS NULL AND left_at > ?"
-        " AND state IN ('sending', 'unknown', 'sent'))) ORDER BY id",
+        "SELECT id, external_id, kind, text FROM outbox WHERE conversation_id = ?"  # noqa: S608
+        f" AND (external_id = ? OR {recent}) ORDER BY id",
         conversation,
         external_id,
         min(at, now) - ECHO_MEMORY,
     )
-    for row in sorted(rows, key=lambda row: row[2] != external_id):
-        if row[2] == external_id or _same(row, type, text):
-            run_rows(
-                tx.connection,
-                "UPDATE outbox SET state = 'sent', reason = '', external_id = ?,"
-                " sent_at = COALESCE(sent_at, ?) WHERE id = ?",
-                [(external_id, now, row[0])],
-            )
-            return True
-    return False
+    named = [row for row in rows if external_id and row[1] == external_id]
+    # A row that got its id is known by it; only an echo without one may still be its own.
+    alike = [r for r in rows if (r[1] is None or not external_id) and _same(r[2], r[3], type, text)]
+    for row in (named or alike)[:1]:
+        run_rows(
+            tx.connection,
+            "UPDATE outbox SET state = 'sent', reason = '', sent_at = COALESCE(sent_at, ?),"
+            " external_id = COALESCE(?, external_id) WHERE id = ?",
+            [(now, external_id or None, row[0])],
+        )
+    return bool(named or alike)
 
 
 def settle_by_hand(tx: Tx, row: int, how: str, *, now: int) -> str | None:
@@ -280,10 +284,10 @@ def last_left(tx: Tx, account: int) -> int | None:
     return None if row[0] is None else int(row[0])
 
 
-def _same(row: Any, type: MessageType, text: str) -> bool:
-    if row[3] == "text":
-        return type is MessageType.TEXT and row[4].strip() == text.strip()
-    return _ECHO_TYPES.get(row[3]) is type
+def _same(kind: str, sent: str, type: MessageType, text: str) -> bool:
+    if kind == "text":
+        return type is MessageType.TEXT and sent.strip() == text.strip()
+    return _ECHO_TYPES.get(kind) is type
 
 
 def _unreachable(tx: Tx, rows: Sequence[Queued]) -> dict[int, str]:
