@@ -8,21 +8,23 @@ came or went are events of the next wave.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bot.clean import clean_event, clean_person, clean_room
 from bot.commands import Commands
 from bot.happening import Happening, Me
 from bot.wording import Wording
 from bot.workspace import Workspace
 from sop.acting import give_tag
-from sop.decisions import Decision, Note, StepBack
+from sop.decisions import Decision, Note, Rest, StepBack
 from sop.events import Event, EventKind, MessageType, Person, Room
 from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
 from sop.times import show_duration
 from storage import events as facts
 from storage import people
-from storage.apply import Changes, apply
+from storage.apply import Changes, apply, write_notes
 from storage.conditions import passing
 from storage.outbox import echo
 from storage.people import KnownContact, KnownGroup
@@ -31,6 +33,7 @@ from storage.tags import TagChange, tags_of
 
 log = logging.getLogger("siyu.heart")
 CHAIN = 8  # rules on tags may set each other off this many times, then the chain is cut
+LINKS = 200  # and this many times in all for one contact or group, when chains branch out
 _ABOUT_FRIENDSHIP = {EventKind.FRIEND_REQUEST, EventKind.FRIEND_ADDED, EventKind.FRIEND_REMOVED}
 
 
@@ -46,7 +49,7 @@ class Heart:
 
     def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
         """Take a batch of events in their order; those recorded before are left out."""
-        fresh = self._fresh(tx, me, events)
+        fresh = self._fresh(tx, me, [clean_event(event) for event in events])
         if not fresh:
             return
         happenings = self._known(tx, me, fresh, now)
@@ -87,6 +90,9 @@ class Heart:
             f"规则 {rule.id}：{show_duration(rule.gather or 0)}内来了 {len(due.contact_ids)} 位"
         )
         decided: list[tuple[Decision, Happening]] = []
+        if rule.cooldown is not None:
+            rest = Rest(rule=rule.id, subject_id=due.group_id, until=now + rule.cooldown)
+            decided.append((rest, self._blank(due, now)))
         silenced = self._silenced(tx, [self._blank(due, now)], now)
         for n, contact in enumerate(due.contact_ids):
             happening = replace(self._blank(due, now), contact_id=contact)
@@ -105,7 +111,8 @@ class Heart:
 
         A friend who turns up at a later roster became one while the bot was away: that is an event.
         """
-        persons = [p for p in persons if p.external_id != me.external_id]
+        rooms = [clean_room(room) for room in rooms]
+        persons = [clean_person(p) for p in persons if p.external_id != me.external_id]
         members = [p for room in rooms for p in room.members if p.external_id != me.external_id]
         first = facts.first_roster(tx, me.id, now=now)
         before = people.contacts_by_external(tx, me.id, [p.external_id for p in persons])
@@ -210,6 +217,7 @@ class Heart:
 
     def _waves(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
         waiting = list(happenings)
+        links: Counter[int | None] = Counter()
         while waiting:
             wave, rest, taken = [], [], set[int]()
             for happening in waiting:
@@ -220,7 +228,7 @@ class Heart:
                 if ids & taken:
                     rest.append(happening)
                 else:
-                    wave.append(happening)
+                    wave.append(_counted(happening, links))
                 taken |= ids
             waiting = [*self._wave(tx, me, wave, now), *rest]
 
@@ -266,7 +274,17 @@ class Heart:
                 self._left(tx, me, h)
             case _:
                 pass
+        if h.depth == CHAIN + 1:
+            self._cut(tx, h, now)
         return h.depth <= CHAIN
+
+    def _cut(self, tx: Tx, h: Happening, now: int) -> None:
+        if self.book.listens(h.event.kind) and h.conversation is not None:
+            note = Note(
+                subject_id=h.conversation, what="标签规则", outcome="withheld",
+                because=f"标签规则一直在互相触发（这次是「{h.event.text}」），到此为止",
+            )  # fmt: skip
+            write_notes(tx, [(note, h.id)], now=now)
 
     def _message(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
         if h.group_id and h.contact_id:
@@ -435,6 +453,15 @@ class Heart:
             contact_id=None,
             group_id=due.group_id,
         )
+
+
+def _counted(h: Happening, links: Counter[int | None]) -> Happening:
+    """The happening, cut off when rules on tags have set each other off too often."""
+    if h.depth < 2:
+        return h
+    links[h.conversation] += 1
+    over = links[h.conversation] - LINKS
+    return h if over <= 0 else replace(h, depth=CHAIN + min(over, 2))  # the first one is told
 
 
 def _missed_friend(person: Person, now: int) -> Event:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bot.channels.simulator import SimulatorChannel, World
 from bot.stage import Stage
-from bot.workspace import Workspace, read_workspace
+from bot.workspace import Workspace, inspect_workspace, show_problems
 from sop.events import Event, EventKind
 from sop.messages import summary
 from sop.times import DAY, HOUR, MINUTE, SECOND
@@ -47,7 +47,9 @@ def workspace(
     write(root / "rules.yaml", rules or "rules: []")
     for name, text in texts.items():
         write(root / "templates" / f"{name}.j2", text)
-    return read_workspace(root, env={})
+    space, problems = inspect_workspace(root, env={})
+    assert space is not None, show_problems(problems)
+    return space
 
 
 def write(path: Path, text: str) -> None:
@@ -150,11 +152,9 @@ class Play:
         )
         return sorted(row[0] for row in rows)
 
-    def outbox(self) -> list[tuple[str, str, str]]:
+    def outbox(self) -> list[tuple[Any, ...]]:
         """(text, state, reason) of every message, in the order they were meant."""
-        return [  # type: ignore[return-value]
-            row for row in self.rows("SELECT text, state, reason FROM outbox ORDER BY id")
-        ]
+        return list(self.rows("SELECT text, state, reason FROM outbox ORDER BY id"))
 
     def states(self) -> list[str]:
         """The state of every message, in the order they were meant."""
@@ -212,6 +212,7 @@ __all__ = [
     "START",
     "ZONE",
     "Play",
+    "World",
     "at",
     "on_stage",
     "populate",
