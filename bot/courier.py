@@ -76,10 +76,13 @@ class Courier:
     async def pump(self, me: Me, settings: Settings, *, online: bool) -> int | None:
         """One round; returns when to call again, ms UTC, or None when nothing waits for time."""
         results, self._results = self._results, []
+        # Who is busy is asked at the same instant as what came of earlier sends: a send that lands
+        # while the transaction runs is still under way for it.
+        busy = frozenset(self._busy)
         now = self._now()
         try:
             turn = await self._store.run(
-                lambda tx: self._turn(tx, me, settings, results, online=online, now=now)
+                lambda tx: self._turn(tx, me, settings, results, busy, online=online, now=now)
             )
         except BaseException:
             self._results = results + self._results  # what came of them is still to be recorded
@@ -109,6 +112,7 @@ class Courier:
         me: Me,
         settings: Settings,
         results: list[Outcome],
+        busy: frozenset[int],
         *,
         online: bool,
         now: int,
@@ -119,10 +123,10 @@ class Courier:
             outbox.note_wait(tx, me.id, held.reason, now=now)
             return _Round([], held.until, opened)
         purposes, slot = self._pace(tx, me, settings, now)
-        most = self._most(tx, me, settings, now)
+        most = self._most(tx, me, settings, busy, now)
         if not purposes or most <= 0:
             return _Round([], slot if slot > now else None, opened)
-        rows = self._select(tx, me, settings, purposes=purposes, most=most, now=now)
+        rows = self._select(tx, me, settings, busy, purposes=purposes, most=most, now=now)
         outbox.mark_sending(tx, [row.id for row in rows], now=now)
         return _Round(rows, self._again(tx, me, settings, rows, slot, now), opened)
 
@@ -131,29 +135,30 @@ class Courier:
         if not online:
             return _Hold(None, "微信不在线，等连上再发")
         circuit = circuit_of(tx, me.id)
-        if circuit.until is not None and circuit.until > now:
+        if circuit.holds(now):
             return _Hold(circuit.until, "接连发送失败，为保护账号暂停发送")
         limit = settings.limits.account
-        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1)
+        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1, now=now)
         if today >= limit.per_day:
             tomorrow = day_start(now, settings.zone, days=1)
             return _Hold(tomorrow, f"账号今天已发出 {today} 条，到了每天的上限")
-        hour, first = outbox.left_since(tx, me.id, now - HOUR)
+        hour, first = outbox.left_since(tx, me.id, now - HOUR, now=now)
         if hour >= limit.per_hour:
-            again = min((first or now) + HOUR, now + HOUR) + 1
-            return _Hold(again, f"账号一小时内已发出 {hour} 条，到了每小时的上限")
+            return _Hold(
+                (first or now) + HOUR + 1, f"账号一小时内已发出 {hour} 条，到了每小时的上限"
+            )
         return None
 
-    def _most(self, tx: Tx, me: Me, settings: Settings, now: int) -> int:
+    def _most(self, tx: Tx, me: Me, settings: Settings, busy: frozenset[int], now: int) -> int:
         """How many messages this round may send."""
         limit = settings.limits.account
         if circuit_of(tx, me.id).on_trial:
-            return 1 - len(self._busy)
+            return 1 - len(busy)
         gapless = limit.gap.high == limit.reply_gap.high == 0
-        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1)
-        hour, _ = outbox.left_since(tx, me.id, now - HOUR)
+        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1, now=now)
+        hour, _ = outbox.left_since(tx, me.id, now - HOUR, now=now)
         room = min(limit.per_day - today, limit.per_hour - hour)
-        return min(room, IN_FLIGHT - len(self._busy), IN_FLIGHT if gapless else 1)
+        return min(room, IN_FLIGHT - len(busy), IN_FLIGHT if gapless else 1)
 
     def _record(self, tx: Tx, me: Me, results: list[Outcome], now: int) -> int | None:
         if not results:
@@ -171,7 +176,7 @@ class Courier:
 
     def _pace(self, tx: Tx, me: Me, settings: Settings, now: int) -> tuple[tuple[str, ...], int]:
         """What may leave now, and when the next kind may."""
-        last = outbox.last_left(tx, me.id)
+        last = outbox.last_left(tx, me.id, now=now)
         account = settings.limits.account
         seed = last or 0
         reply_at = next_slot(last, account.reply_gap, seed=seed, now=now)
@@ -187,6 +192,7 @@ class Courier:
         tx: Tx,
         me: Me,
         settings: Settings,
+        busy: frozenset[int],
         *,
         purposes: tuple[str, ...],
         most: int,
@@ -198,8 +204,8 @@ class Courier:
         week = day_start(now, settings.zone, days=-6)
         chosen: list[Queued] = []
         while len(chosen) < most:
-            busy = [*self._busy, *(row.conversation_id for row in chosen)]
-            due = outbox.due(tx, me.id, now=now, purposes=purposes, busy=busy, limit=most)
+            taken = [*busy, *(row.conversation_id for row in chosen)]
+            due = outbox.due(tx, me.id, now=now, purposes=purposes, busy=taken, limit=most)
             if not due:
                 return chosen
             facts = outbox.facts(tx, due, now=now, today=today, week=week)
@@ -217,10 +223,11 @@ class Courier:
         due = outbox.next_due(tx, me.id)
         if due is None:
             return None
-        if not rows and due <= now:
-            return max(slot, now + SECOND)
-        pace = self._pace(tx, me, settings, now)[1] if rows else slot
-        return max(due, pace)
+        if not rows:
+            return max(slot, now + SECOND) if due <= now else due
+        account = settings.limits.account
+        soonest = min(account.gap, account.reply_gap, key=lambda gap: gap.high)
+        return max(due, next_slot(now, soonest, seed=now, now=now))
 
     # --- outside of it ------------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ class Circuit:
         """Whether it opened and has not proved itself since."""
         return self.opened > 0
 
+    def holds(self, now: int) -> bool:
+        """Whether nothing may be sent at `now`; a clock set back does not make it last longer."""
+        return self.until is not None and now < self.until <= now + LONGEST_REST
+
 
 def circuit_of(tx: Tx, account: int) -> Circuit:
     """The circuit of an account."""

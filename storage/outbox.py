@@ -20,6 +20,9 @@ _ECHO_TYPES = {
     "mini_program": MessageType.MINI_PROGRAM,
 }  # fmt: skip
 
+# Found by the conversation's index: the outbox is long, a conversation is not.
+_REST_OF_BUNDLE = "WHERE conversation_id = ? AND id >= ? AND bundle_id = ? AND state = 'queued'"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
@@ -53,7 +56,8 @@ def due(
     tx: Tx, account: int, *, now: int, purposes: Collection[str], busy: Collection[int], limit: int
 ) -> list[Queued]:
     """Queued rows whose time has come, best first, one a conversation, none of a busy one."""
-    marks = ", ".join("?" for _ in purposes)
+    marks, taken_marks = (", ".join("?" for _ in some) for some in (purposes, busy))
+    free = f" AND o.conversation_id NOT IN ({taken_marks})" if busy else ""
     rows = fetch(
         tx.connection,
         "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
@@ -63,11 +67,14 @@ def due(
         " LEFT JOIN room ON room.id = o.conversation_id"
         " WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
         # The bubbles that follow a touch's first belong to it and keep the pace of talk.
-        f" AND (o.purpose IN ({marks}) OR o.part > 0)"
+        f" AND (o.purpose IN ({marks}) OR o.part > 0){free}"
+        " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.conversation_id = o.conversation_id"
+        " AND p.id < o.id AND p.bundle_id = o.bundle_id AND p.state = 'queued')"
         " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
         account,
         now,
         *purposes,
+        *busy,
         limit * 4,
     )
     names = tuple(Queued.__dataclass_fields__)
@@ -105,7 +112,8 @@ def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) ->
             now,
         )
     }
-    touched = _touched(tx, {r.conversation_id for r in rows if r.purpose == "touch"}, today, week)
+    proactive = {r.conversation_id for r in rows if r.purpose == "touch"}
+    touched = _touched(tx, proactive, today=today, week=week, now=now)
     out = {}
     for row in rows:
         pause = pauses.get(row.conversation_id)
@@ -140,8 +148,8 @@ def hold(tx: Tx, rows: Sequence[tuple[Queued, Wait]]) -> None:
     """Move rows, and the parts that follow them, to later."""
     run_rows(
         tx.connection,
-        "UPDATE outbox SET due_at = ?, reason = ? WHERE bundle_id = ? AND state = 'queued'",
-        [(wait.until, wait.reason, row.bundle_id) for row, wait in rows],
+        f"UPDATE outbox SET due_at = ?, reason = ? {_REST_OF_BUNDLE}",  # noqa: S608
+        [(wait.until, wait.reason, *_bundle(row)) for row, wait in rows],
     )
 
 
@@ -149,8 +157,8 @@ def drop(tx: Tx, rows: Sequence[tuple[Queued, Drop]]) -> None:
     """Give rows up, and the parts that follow them."""
     run_rows(
         tx.connection,
-        "UPDATE outbox SET state = 'dropped', reason = ? WHERE bundle_id = ? AND state = 'queued'",
-        [(verdict.reason, row.bundle_id) for row, verdict in rows],
+        f"UPDATE outbox SET state = 'dropped', reason = ? {_REST_OF_BUNDLE}",  # noqa: S608
+        [(verdict.reason, *_bundle(row)) for row, verdict in rows],
     )
 
 
@@ -182,15 +190,13 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], *, now: int) -> None:
     )
     run_rows(  # what is tried again keeps its place before the parts that follow it
         tx.connection,
-        "UPDATE outbox SET due_at = ? WHERE bundle_id = ? AND state = 'queued'",
-        [(o.due_at, o.row.bundle_id) for o in outcomes if o.state == "queued"],
+        f"UPDATE outbox SET due_at = ? {_REST_OF_BUNDLE}",  # noqa: S608
+        [(o.due_at, *_bundle(o.row)) for o in outcomes if o.state == "queued"],
     )
-    broken = [(o.row.bundle_id,) for o in outcomes if o.state == "failed"]
     run_rows(
         tx.connection,
-        "UPDATE outbox SET state = 'dropped', reason = '前一条没有发出去'"
-        " WHERE bundle_id = ? AND state = 'queued'",
-        broken,
+        f"UPDATE outbox SET state = 'dropped', reason = '前一条没有发出去' {_REST_OF_BUNDLE}",  # noqa: S608
+        [_bundle(o.row) for o in outcomes if o.state == "failed"],
     )
 
 
@@ -267,21 +273,36 @@ def settle_by_hand(tx: Tx, row: int, how: str, *, now: int) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def left_since(tx: Tx, account: int, since: int) -> tuple[int, int | None]:
-    """How many messages left the account after `since`, and when the first of them did."""
+def left_since(tx: Tx, account: int, since: int, *, now: int) -> tuple[int, int | None]:
+    """How many messages left the account after `since`, and when the first of them did.
+
+    What left "later than now" left before the clock was set back, nobody knows how long ago; were
+    it counted, a clock once wrong by a year would stop the account for a year.
+    """
     row = fetch(
         tx.connection,
-        "SELECT COUNT(*), MIN(left_at) FROM outbox WHERE account_id = ? AND left_at > ?",
+        "SELECT COUNT(*), MIN(left_at) FROM outbox"
+        " WHERE account_id = ? AND left_at > ? AND left_at <= ?",
         account,
         since,
+        now,
     )[0]
     return int(row[0]), row[1]
 
 
-def last_left(tx: Tx, account: int) -> int | None:
-    """When the last message left the account, ms UTC."""
-    row = fetch(tx.connection, "SELECT MAX(left_at) FROM outbox WHERE account_id = ?", account)[0]
+def last_left(tx: Tx, account: int, *, now: int) -> int | None:
+    """When the last message left the account, ms UTC, up to `now`."""
+    row = fetch(
+        tx.connection,
+        "SELECT MAX(left_at) FROM outbox WHERE account_id = ? AND left_at <= ?",
+        account,
+        now,
+    )[0]
     return None if row[0] is None else int(row[0])
+
+
+def _bundle(row: Queued) -> tuple[int, int, int]:
+    return row.conversation_id, row.bundle_id, row.bundle_id
 
 
 def _same(kind: str, sent: str, type: MessageType, text: str) -> bool:
@@ -316,15 +337,18 @@ def _unreachable(tx: Tx, rows: Sequence[Queued]) -> dict[int, str]:
     }
 
 
-def _touched(tx: Tx, conversations: set[int], today: int, week: int) -> dict[int, tuple[int, int]]:
+def _touched(
+    tx: Tx, conversations: set[int], *, today: int, week: int, now: int
+) -> dict[int, tuple[int, int]]:
     rows = fetch_in(
         tx.connection,
         "SELECT conversation_id, SUM(CASE WHEN left_at >= ? THEN 1 ELSE 0 END), COUNT(*)"
-        " FROM outbox WHERE left_at >= ? AND purpose = 'touch' AND part = 0"
+        " FROM outbox WHERE left_at >= ? AND left_at <= ? AND purpose = 'touch' AND part = 0"
         " AND state IN ('sent', 'unknown', 'sending') AND conversation_id IN {in}"
         " GROUP BY conversation_id",
         conversations,
         today,
         week,
+        now,
     )
     return {row[0]: (int(row[1]), int(row[2])) for row in rows}
