@@ -21,25 +21,25 @@ class Runner:
 
     def tick(self, tx: Tx, me: Me, heart: Heart, *, now: int) -> int | None:
         """Do what is due at `now`; returns when to come again, ms UTC."""
-        for gathering in facts.take_gatherings(tx, now=now):
+        for gathering in facts.take_gatherings(tx, me.id, now=now):
             heart.gathered(tx, me, gathering, now=now)
-        expired = expire_tags(tx, now=now, limit=BATCH)
+        expired = expire_tags(tx, me.id, now=now, limit=BATCH)
         if expired:
             heart.changed(tx, me, expired, now=now)
         sweep = self._sweep(tx, me, heart, now)
-        times = (facts.next_gathering(tx), next_expiry(tx), sweep)
+        times = (facts.next_gathering(tx, me.id), next_expiry(tx, me.id), sweep)
         return min(t for t in times if t is not None)
 
     def _sweep(self, tx: Tx, me: Me, heart: Heart, now: int) -> int:
         """Once a day, notice who fell silent; a sweep missed while off is made up for once."""
         name = f"sweep:{me.id}"
-        due = read_counter(tx, name)
-        if due is None or due <= now:
-            if due is not None:
-                self._notice_silence(tx, me, heart, now)
-            due = _next_sweep(heart, now)
-            set_counter(tx, name, due)
-        return due
+        due, following = read_counter(tx, name), _next_sweep(heart, now)
+        if due is not None and now < due <= following:
+            return due
+        if due is not None and due <= now:
+            self._notice_silence(tx, me, heart, now)
+        set_counter(tx, name, following)  # also when the clock was once far ahead
+        return following
 
     def _notice_silence(self, tx: Tx, me: Me, heart: Heart, now: int) -> None:
         for rule in heart.book.definitions.rules:

@@ -137,15 +137,21 @@ class DueGathering:
     contact_ids: tuple[int, ...]
 
 
-def take_gatherings(tx: Tx, *, now: int) -> list[DueGathering]:
-    """Take out the gatherings that are due."""
+def take_gatherings(tx: Tx, account: int, *, now: int) -> list[DueGathering]:
+    """Take out the gatherings of an account that are due."""
     rows = fetch(
         tx.connection,
-        "SELECT rule, group_id, event_id, contact_id FROM gathering WHERE due_at <= ?"
+        "SELECT rule, group_id, event_id, contact_id FROM gathering"
+        " JOIN room ON room.id = gathering.group_id WHERE account_id = ? AND due_at <= ?"
         " ORDER BY rule, group_id, event_id",
+        account,
         now,
     )
-    run_rows(tx.connection, "DELETE FROM gathering WHERE due_at <= ?", [(now,)] if rows else [])
+    run_rows(
+        tx.connection,
+        "DELETE FROM gathering WHERE rule = ? AND group_id = ? AND event_id = ?",
+        [tuple(row)[:3] for row in rows],
+    )
     found: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for rule, group, event_id, contact in rows:
         found.setdefault((rule, group), []).append((event_id, contact))
@@ -155,9 +161,13 @@ def take_gatherings(tx: Tx, *, now: int) -> list[DueGathering]:
     ]
 
 
-def next_gathering(tx: Tx) -> int | None:
-    """When the next gathered answer is due, ms UTC."""
-    return _optional(fetch(tx.connection, "SELECT MIN(due_at) FROM gathering")[0][0])
+def next_gathering(tx: Tx, account: int) -> int | None:
+    """When the next gathered answer of an account is due, ms UTC."""
+    sql = (
+        "SELECT MIN(due_at) FROM gathering JOIN room ON room.id = gathering.group_id"
+        " WHERE account_id = ?"
+    )
+    return _optional(fetch(tx.connection, sql, account)[0][0])
 
 
 def fallen_silent(

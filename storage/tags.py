@@ -11,6 +11,12 @@ from storage.sql import fetch, fetch_in, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Tag, Tagging
 
+# Every account has a bot of its own, which must not speak for another's contacts.
+_OWNED = (
+    "LEFT JOIN contact ON contact.id = tagging.subject_id"
+    " LEFT JOIN room ON room.id = tagging.subject_id"
+    " WHERE COALESCE(contact.account_id, room.account_id) = ?"
+)
 # A tag whose time is over but that the sweep has not taken off yet is given anew, evidence and all.
 _OVER = "tagging.expires_at <= excluded.at"
 _RENEW = "ON CONFLICT (subject_id, tag_id) DO UPDATE SET " + ", ".join(
@@ -79,12 +85,14 @@ def change_tags(
     return changes
 
 
-def expire_tags(tx: Tx, *, now: int, limit: int = 500) -> list[TagChange]:
-    """Take off up to `limit` tags whose time is over."""
+def expire_tags(tx: Tx, account: int, *, now: int, limit: int = 500) -> list[TagChange]:
+    """Take off up to `limit` tags of an account's contacts and groups whose time is over."""
     rows = fetch(
         tx.connection,
-        "SELECT tagging.subject_id, tag.name FROM tagging JOIN tag ON tag.id = tagging.tag_id"
-        " WHERE tagging.expires_at <= ? ORDER BY tagging.expires_at, tagging.subject_id LIMIT ?",
+        "SELECT tagging.subject_id, tag.name FROM tagging JOIN tag ON tag.id = tagging.tag_id"  # noqa: S608
+        f" {_OWNED} AND tagging.expires_at <= ?"
+        " ORDER BY tagging.expires_at, tagging.subject_id LIMIT ?",
+        account,
         now,
         limit,
     )
@@ -93,12 +101,11 @@ def expire_tags(tx: Tx, *, now: int, limit: int = 500) -> list[TagChange]:
     return [TagChange(subject, name, False, "expired", None) for subject, name in rows]
 
 
-def next_expiry(tx: Tx) -> int | None:
-    """When the next tag expires, ms UTC."""
-    row = fetch(tx.connection, "SELECT MIN(expires_at) FROM tagging WHERE expires_at IS NOT NULL")[
-        0
-    ]
-    return None if row[0] is None else int(row[0])
+def next_expiry(tx: Tx, account: int) -> int | None:
+    """When the next tag of an account's contacts and groups expires, ms UTC."""
+    sql = f"SELECT MIN(expires_at) FROM tagging {_OWNED} AND expires_at IS NOT NULL"  # noqa: S608
+    found = fetch(tx.connection, sql, account)[0][0]
+    return None if found is None else int(found)
 
 
 def _tag_id(tx: Tx, name: str) -> int:
