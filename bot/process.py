@@ -20,7 +20,7 @@ from bot.heart import Heart
 from bot.runner import Runner
 from bot.workspace import Workspace
 from sop.events import Event, Person, Room
-from sop.times import SECOND
+from sop.times import MINUTE, SECOND
 from storage import people
 from storage.store import Store, Tx
 from storage.trouble import trouble_of
@@ -90,7 +90,11 @@ class Bot:
     @property
     def waiting(self) -> bool:
         """Whether anything came in that no turn has worked off."""
-        return not self._queue.empty() or bool(self._held)
+        if not self._queue.empty():
+            return True
+        if self.me is None:  # events wait for a login, and nothing can be done about it
+            return any(isinstance(item, Status) for item in self._held)
+        return bool(self._held)
 
     def reload(self, workspace: Workspace) -> None:
         """Go on with a new version of the operator's files."""
@@ -128,8 +132,10 @@ class Bot:
             await self.turn()
 
     async def _take_in(self) -> int | None:
-        while len(self._held) < BATCH and not self._queue.empty():
+        while len(self._held) < (BATCH if self.me else QUEUE) and not self._queue.empty():
             self._held.append(self._queue.get_nowait())
+        if self.me is None:
+            self._hurry_login()
         if not self._held and self.me is None:
             return None
         now = self._clock.now()
@@ -142,10 +148,14 @@ class Bot:
         me = self.me
         if me is None:
             return None
-        due = await self._run(lambda tx: self._work(tx, me, batch, now), batch, me, now)
-        for _ in batch:
-            self._held.popleft()
-        return due
+        return await self._run(lambda tx: self._work(tx, me, batch, now), batch, me, now)
+
+    def _hurry_login(self) -> None:
+        """Events that came before any login wait for it, so it must not wait behind them."""
+        status = next((item for item in self._held if isinstance(item, Status)), None)
+        if status is not None:
+            self._held.remove(status)
+            self._held.appendleft(status)
 
     def _leading_events(self) -> list[Event]:
         out: list[Event] = []
@@ -164,14 +174,19 @@ class Bot:
     ) -> int | None:
         """Run a batch; if it cannot be done as a whole, event by event, leaving out what cannot."""
         try:
-            return await self._store.run(work)
+            due = await self._store.run(work)
         except Exception as error:
-            if trouble_of(error) is not None or not batch:
+            if trouble_of(error) is not None:
                 raise
             log.exception("a batch of %d events failed; taking them one by one", len(batch))
+        else:
+            for _ in batch:
+                self._held.popleft()
+            return due
         for event in batch:
             await self._one(event, me, now)
-        return now
+            self._held.popleft()  # at once: events without an id cannot be told from new ones
+        return now if batch else now + MINUTE
 
     async def _one(self, event: Event, me: Me, now: int) -> None:
         try:
@@ -187,13 +202,20 @@ class Bot:
             case Status():
                 await self._take_status(item, now)
             case Roster() if self.me is not None:
-                me = self.me
-                await self._store.run(
-                    lambda tx: self.heart.roster(tx, me, item.people, item.rooms, now=now)
-                )
+                await self._take_roster(item, self.me, now)
             case _:
                 pass
         self._held.popleft()
+
+    async def _take_roster(self, roster: Roster, me: Me, now: int) -> None:
+        try:
+            await self._store.run(
+                lambda tx: self.heart.roster(tx, me, roster.people, roster.rooms, now=now)
+            )
+        except Exception as error:
+            if trouble_of(error) is not None:
+                raise
+            log.exception("a roster of %d contacts could not be taken", len(roster.people))
 
     async def _take_status(self, status: Status, now: int) -> None:
         match status.kind:
