@@ -12,12 +12,13 @@ from sop.acting import give_tag
 from sop.decisions import Note, StepBack, TakeTag
 from sop.errors import SiyuError
 from sop.messages import Text
-from sop.times import parse_duration, show_duration
+from sop.times import DAY, parse_duration, show_duration
 from storage import story
 from storage.apply import Changes, Message, resume
 from storage.circuit import close_circuit
 from storage.search import Found, find
 from storage.store import Tx
+from storage.tags import tags_of
 
 HELP = """可以用的命令：
 /看 张三 —— 看看这个人：标签、最近几句话
@@ -29,6 +30,8 @@ HELP = """可以用的命令：
 /状态 —— 机器人现在怎么样
 群也可以：/暂停 小满福利群①
 有重名时用编号，比如 /看 #12"""
+
+LONGEST_PAUSE = 3_650 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Commands:
         text = happening.event.text.strip()
         if not text.startswith(("/", "／")) or happening.contact_id is None:
             return None
-        word, _, args = text[1:].strip().partition(" ")
+        # Chinese keyboards type a full-width space.
+        word, args = (*text[1:].split(None, 1), "", "")[:2]
         command = self._known.get(word)
         out = Changes()
         if command is None:
@@ -80,7 +84,7 @@ class Commands:
 
     def _tag(self, call: _Call) -> str:
         name, tag = _two(call.args, "/标签 张三 VIP")
-        who = find(call.tx.connection, name)
+        who = _find(call, name)
         definitions = self._workspace.definitions
         group, _, value = tag.partition("/")
         spec = definitions.tags.get(group)
@@ -95,7 +99,10 @@ class Commands:
 
     def _untag(self, call: _Call) -> str:
         name, tag = _two(call.args, "/去标签 张三 VIP")
-        who = find(call.tx.connection, name)
+        who = _find(call, name)
+        held = tags_of(call.tx, [who.id], now=call.now)[who.id]
+        if not any(tag in (one, one.split("/")[0]) for one in held):
+            return f"{who.label} 本来就没有「{tag}」"
         take = TakeTag(subject_id=who.id, tags=(tag,), source=self._source(call))
         call.out.add(take, call.happening.id)
         return f"好的，{who.label} 去掉了「{tag}」"
@@ -115,14 +122,14 @@ class Commands:
         if call.args == "发送":
             closed = close_circuit(call.tx, call.me.id)
             return "好的，恢复发送" if closed else "发送本来就是正常的"
-        who = find(call.tx.connection, call.args)
+        who = _find(call, call.args)
         if not resume(call.tx, who.id):
             return f"{who.label} 本来就没有暂停"
         call.out.add(_noted(who, "resumed", "运营发了 /恢复"), call.happening.id)
         return f"好的，{who.label} 又交给机器人了"
 
     def _show(self, call: _Call) -> str:
-        who = find(call.tx.connection, call.args)
+        who = _find(call, call.args)
         zone = self._workspace.settings.zone
         return story.portrait(call.tx.connection, who, zone=zone, now=call.now)
 
@@ -132,13 +139,12 @@ class Commands:
         return "\n".join([f"{moment:%m-%d %H:%M} {self._workspace.settings.community}", *lines])
 
     def _whom_and_how_long(self, call: _Call) -> tuple[Found, int | None]:
-        name, _, last = call.args.rpartition(" ")
-        if name:
-            try:
-                return find(call.tx.connection, name), parse_duration(last)
-            except ValueError:
-                pass
-        return find(call.tx.connection, call.args), None
+        name, last = ("", *call.args.rsplit(None, 1))[-2:]
+        try:
+            span = min(parse_duration(last), LONGEST_PAUSE) if name else None
+        except (ValueError, OverflowError):
+            span = None  # no span: the last word is part of the name
+        return _find(call, call.args if span is None else name), span
 
     def _operator(self, call: _Call) -> str:
         person = call.happening.event.contact
@@ -149,10 +155,17 @@ class Commands:
 
 
 def _two(args: str, example: str) -> tuple[str, str]:
-    name, _, tag = args.rpartition(" ")
-    if not name.strip() or not tag:
+    words = args.rsplit(None, 1)
+    if len(words) < 2:
         raise SiyuError(f"要写名字和标签，比如 {example}")
-    return name.strip(), tag
+    return words[0], words[1]
+
+
+def _find(call: _Call, typed: str) -> Found:
+    """Who is meant, among the contacts and groups of the account the operator writes to."""
+    if not typed:
+        raise SiyuError("要写名字，比如 /看 张三")
+    return find(call.tx.connection, typed, account=call.me.id)
 
 
 def _noted(who: Found, outcome: str, because: str) -> Note:

@@ -21,6 +21,7 @@ class Found:
     alias: str
     external_id: str
     is_group: bool
+    account_id: int
 
     @property
     def label(self) -> str:
@@ -29,15 +30,21 @@ class Found:
         return f"{'群 ' if self.is_group else ''}{self.name or self.external_id}{alias} #{self.id}"
 
 
-def find(connection: Connection, typed: str, *, groups: bool = True) -> Found:
-    """The one contact (or group) that `typed` names.
+def find(
+    connection: Connection, typed: str, *, groups: bool = True, account: int | None = None
+) -> Found:
+    """The one contact (or group) that `typed` names, of one `account` or of all.
 
     `#12` is an id. A full name, remark or gateway id wins over a part of a name. Raises `NotFound`,
     or `Ambiguous` with the choices when several fit.
     """
     typed = typed.strip()
     for wanted in (_by_id, _exact, _partial):
-        hits = [hit for hit in wanted(connection, typed) if groups or not hit.is_group]
+        hits = [
+            hit
+            for hit in wanted(connection, typed)
+            if (groups or not hit.is_group) and account in (None, hit.account_id)
+        ]
         if len(hits) == 1:
             return hits[0]
         if hits:
@@ -51,15 +58,17 @@ def find(connection: Connection, typed: str, *, groups: bool = True) -> Found:
 
 
 _COLUMNS = """
-    SELECT id, name, alias, external_id, 0 FROM contact WHERE {where}
-    UNION ALL SELECT id, name, '', external_id, 1 FROM room WHERE {room}
+    SELECT id, name, alias, external_id, 0, account_id FROM contact WHERE {where}
+    UNION ALL SELECT id, name, '', external_id, 1, account_id FROM room WHERE {room}
     ORDER BY 1 LIMIT 50
 """
 
 
 def _rows(connection: Connection, where: str, room: str, *params: object) -> list[Found]:
     sql = _COLUMNS.format(where=where, room=room)
-    return [Found(r[0], r[1], r[2], r[3], bool(r[4])) for r in fetch(connection, sql, *params)]
+    return [
+        Found(r[0], r[1], r[2], r[3], bool(r[4]), r[5]) for r in fetch(connection, sql, *params)
+    ]
 
 
 def _by_id(connection: Connection, typed: str) -> list[Found]:
@@ -78,11 +87,11 @@ def _partial(connection: Connection, typed: str) -> list[Found]:
     if not typed:
         return []
     escaped = typed.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    like = f"%{escaped}%"
+    like = f"%{escaped.lower()}%"
     return _rows(
         connection,
-        "name LIKE ? ESCAPE '\\' OR alias LIKE ? ESCAPE '\\'",
-        "name LIKE ? ESCAPE '\\'",
+        "LOWER(name) LIKE ? ESCAPE '\\' OR LOWER(alias) LIKE ? ESCAPE '\\'",
+        "LOWER(name) LIKE ? ESCAPE '\\'",
         like,
         like,
         like,
