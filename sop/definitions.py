@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from sop.actions import Action, Match, Place
 from sop.conditions import All, Any_, Condition, Definition, OneOrMany
 from sop.events import EventKind
-from sop.sequences import Sop
+from sop.sequences import Day, Sop
 from sop.times import HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
 
 STAGES = ("引入期", "成长期", "成熟期", "休眠期", "流失期")
@@ -38,6 +38,24 @@ class Hours(Definition):
     """`quiet`: when no touch leaves, in the workspace's time zone. Replies still do."""
 
     quiet: DayWindow | None = None
+
+
+class CalendarSettings(Definition):
+    """What the official calendar does not say: own workdays (on a weekend) and days off."""
+
+    workdays: tuple[Day, ...] = ()
+    holidays: tuple[Day, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> CalendarSettings:
+        both = sorted(set(self.workdays) & set(self.holidays))
+        if both:
+            raise PydanticCustomError(
+                "siyu",
+                "{day} 既写了上班又写了放假",
+                {"day": both[0].isoformat(), "expected": "只写在一处", "key": "holidays"},
+            )
+        return self
 
 
 class ContactLimits(Definition):
@@ -109,6 +127,7 @@ class Settings(Definition):
     )
     operators: tuple[str, ...] = ()
     hours: Hours = Hours()
+    calendar: CalendarSettings = CalendarSettings()
     limits: Limits = Limits()
     takeover: Duration = 2 * HOUR
     stale: Duration = 5 * MINUTE
