@@ -258,6 +258,11 @@ class Definitions(Definition):
             for name in ([f"{group}/{value}" for value in spec.values] or [group])
         )
 
+    def stage_names(self) -> tuple[str, ...]:
+        """Every stage a contact may be in; 引入期 is where no condition of `stages` holds."""
+        names = tuple(self.stages) or STAGES
+        return names if STAGES[0] in names else (STAGES[0], *names)
+
     def group_rule(self, name: str) -> GroupRule | None:
         """The first of `groups:` whose pattern fits a group's name."""
         return next((rule for rule in self.groups if rule.fits(name)), None)

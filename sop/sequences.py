@@ -1,7 +1,7 @@
 """SOPs as operators write them: how a walk begins, its steps, how it ends.
 
-A step has at most one timing: `after`; `day`, `weekday`, `workday`, `festival`, `birthday` or `date`
-with `at`; `on`; `wait_until`. Without one it follows the step before it at once.
+A step has at most one timing: `after`; `day`, `weekday`, `workday`, `festival`, `birthday` or
+`date` with `at`; `on`; `wait_until`. Without one it follows the step before it at once.
 """
 
 from __future__ import annotations
@@ -295,7 +295,10 @@ def _read_again(value: object) -> object:
     if text in ("never", "always"):
         return NEVER if text == "never" else ALWAYS
     try:
-        return parse_duration(text.removeprefix("after "))
+        opening, _, span = text.partition(" ")
+        if opening == "after":
+            return parse_duration(span)
+        raise ValueError(text)
     except ValueError:
         raise PydanticCustomError(
             "siyu", "写法不对", {"expected": "never、always 或 after 30d"}
