@@ -9,32 +9,38 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bot.clean import clean_event, clean_person, clean_room
+from bot.almanac import ChineseAlmanac
+from bot.arrivals import Arrivals
 from bot.commands import Commands
+from bot.doors import Doors
 from bot.happening import Happening, Me
+from bot.sops import Sops
+from bot.walk_facts import WalkFacts
+from bot.walker import Walker
 from bot.wording import Wording
 from bot.workspace import Workspace
-from sop.acting import give_tag
 from sop.decisions import Decision, Note, Rest, StepBack
 from sop.events import Event, EventKind, MessageType, Person, Room
 from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
 from sop.times import show_duration
 from storage import events as facts
 from storage import people
-from storage.apply import Changes, apply, write_notes
+from storage.apply import apply, write_notes
 from storage.conditions import passing
+from storage.enrollments import next_due
 from storage.outbox import echo
-from storage.people import KnownContact, KnownGroup
+from storage.stages import StageMove, move_stages
 from storage.store import Tx
 from storage.tags import TagChange, tags_of
 
 log = logging.getLogger("siyu.heart")
 CHAIN = 8  # rules on tags may set each other off this many times, then the chain is cut
 LINKS = 200  # and this many times in all for one contact or group, when chains branch out
-_ABOUT_FRIENDSHIP = {EventKind.FRIEND_REQUEST, EventKind.FRIEND_ADDED, EventKind.FRIEND_REMOVED}
+WALKERS = 500  # enrollments moved in one round
+ROUNDS = 20  # rounds in one transaction; the rest waits for the next turn
 
 
 class Heart:
@@ -45,14 +51,18 @@ class Heart:
         self.settings = workspace.settings
         self.book = RuleBook(workspace.definitions)
         self.wording = Wording(workspace)
+        self.sops = Sops(workspace.definitions)
+        self.almanac = ChineseAlmanac(self.settings.calendar, on_unknown_year=_warn_of_year)
+        walk_facts = WalkFacts(self.settings, self.sops, self.almanac)
+        self.walker = Walker(workspace, self.sops, walk_facts)
+        self.doors = Doors(self.sops, walk_facts)
+        self._arrivals = Arrivals(workspace)
         self._commands = Commands(workspace)
 
     def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
         """Take a batch of events in their order; those recorded before are left out."""
-        fresh = self._fresh(tx, me, [clean_event(event) for event in events])
-        if not fresh:
-            return
-        happenings = self._known(tx, me, fresh, now)
+        happenings, changes = self._arrivals.happenings(tx, me, events, now=now)
+        self.changed(tx, me, changes, now=now)
         self._waves(tx, me, happenings, now)
 
     def changed(self, tx: Tx, me: Me, changes: Iterable[TagChange], *, now: int) -> None:
@@ -107,99 +117,32 @@ class Heart:
     def roster(
         self, tx: Tx, me: Me, persons: Sequence[Person], rooms: Sequence[Room], *, now: int
     ) -> None:
-        """Take the contacts and groups as the gateway knows them now.
+        """Take the contacts and groups as the gateway knows them now."""
+        missed, changes = self._arrivals.roster(tx, me, persons, rooms, now=now)
+        self.changed(tx, me, changes, now=now)
+        self.take(tx, me, missed, now=now)
 
-        A friend who turns up at a later roster became one while the bot was away: that is an event.
+    def walk(self, tx: Tx, me: Me, *, now: int) -> int | None:
+        """Move every enrollment that is due; returns when the next one is, ms UTC."""
+        for _ in range(ROUNDS):
+            walkers = self.walker.due(tx, me, now=now, limit=WALKERS)
+            if not walkers:
+                break
+            decided = self.walker.move(tx, walkers, now=now)
+            self.changed(tx, me, self._carry_out(tx, me, decided, now), now=now)
+        return next_due(tx, me.id)
+
+    def stages(self, tx: Tx, me: Me, *, now: int, contacts: Collection[int] | None = None) -> bool:
+        """Move contacts (all of them by default, a batch at a time) to the stage they belong to.
+
+        Each move is an event. Returns whether there may be more to move.
         """
-        rooms = [clean_room(room) for room in rooms]
-        persons = [clean_person(p) for p in persons if p.external_id != me.external_id]
-        members = [p for room in rooms for p in room.members if p.external_id != me.external_id]
-        first = facts.first_roster(tx, me.id, now=now)
-        before = people.contacts_by_external(tx, me.id, [p.external_id for p in persons])
-        known = people.upsert_contacts(tx, me.id, [*members, *persons], now=now)
-        new = [
-            p for p in persons
-            if p.friend and not (p.external_id in before and before[p.external_id].friend)
-        ]  # fmt: skip
-        if first:
-            people.set_friend(tx, [known[p.external_id].id for p in new], friend=True, now=now)
-        groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
-        for room in rooms:
-            ids = [known[p.external_id].id for p in room.members if p.external_id in known]
-            if ids:
-                people.sync_members(tx, groups[room.external_id].id, ids, now=now)
-        self._bind(tx, me, named, now)
-        if not first:
-            self.take(tx, me, [_missed_friend(p, now) for p in new], now=now)
-
-    # --- from the gateway's words to ids -------------------------------------------------
-
-    def _fresh(self, tx: Tx, me: Me, events: Sequence[Event]) -> list[Event]:
-        old = facts.replayed(tx, me.id, {e.external_id for e in events if e.external_id})
-        out: list[Event] = []
-        for event in events:
-            if event.external_id and event.external_id in old:
-                continue
-            old.add(event.external_id)
-            out.append(event)
-        return out
-
-    def _known(self, tx: Tx, me: Me, events: Sequence[Event], now: int) -> list[Happening]:
-        others = [
-            p for e in events for p in (e.contact, e.by, *e.others)
-            if p and p.external_id != me.external_id
-        ]  # fmt: skip
-        quiet = {e.contact.external_id for e in events if e.contact and e.kind in _ABOUT_FRIENDSHIP}
-        # What a friendship event says of the friend flag is the event's own business, below.
-        stated = [replace(p, friend=None) if p.external_id in quiet else p for p in others]
-        persons = people.upsert_contacts(tx, me.id, stated, now=now)
-        rooms = [e.group for e in events if e.group]
-        groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
-        self._bind(tx, me, named, now)
-        out: list[Happening] = []
-        for event in events:
-            out += self._expand(tx, event, persons, groups)
-        return out
-
-    def _expand(
-        self,
-        tx: Tx,
-        event: Event,
-        persons: Mapping[str, KnownContact],
-        groups: Mapping[str, KnownGroup],
-    ) -> Iterable[Happening]:
-        matched: Mapping[str, tuple[str, ...]] = {}
-        if event.text and not event.from_self:
-            found = self.workspace.matcher.match(event.text)
-            matched = {key.removeprefix("rule:"): words for key, words in found.items()}
-        by = persons.get(event.by.external_id) if event.by else None
-        for n, person in enumerate((event.contact, *event.others)):
-            contact = persons.get(person.external_id) if person else None
-            external_id = event.external_id and event.external_id + (f"+{n}" if n else "")
-            yield Happening(
-                event=replace(event, contact=person, others=(), external_id=external_id),
-                id=tx.new_id(),
-                contact_id=contact.id if contact else None,
-                group_id=groups[event.group.external_id].id if event.group else None,
-                by_id=by.id if by else None,
-                matched=matched,
-            )
-
-    def _bind(self, tx: Tx, me: Me, named: Sequence[KnownGroup], now: int) -> None:
-        for group in named:
-            spec = self.workspace.definitions.group_rule(group.name)
-            if spec is None:
-                continue
-            if spec.kind:
-                people.set_group_kind(tx, group.id, spec.kind)
-            changes = Changes()
-            for tag in spec.tags:
-                give = give_tag(
-                    self.workspace.definitions, subject_id=group.id, tag=tag,
-                    source=f"groups:{spec.match}", now=now,
-                )  # fmt: skip
-                changes.add(give, None)
-            apply(tx, me.id, changes, now=now)
+        moves = move_stages(
+            tx, me.id, self.workspace.definitions.stages, now=now, contacts=contacts, limit=WALKERS
+        )
+        if moves:
+            self._waves(tx, me, [_stage_happening(tx, move, now) for move in moves], now)
+        return len(moves) == WALKERS
 
     def _tag_happening(self, tx: Tx, change: TagChange, now: int, depth: int) -> Happening:
         kind = EventKind.TAG_ADDED if change.added else EventKind.TAG_REMOVED
@@ -247,7 +190,11 @@ class Heart:
         facts.record(tx, me.id, [_row(h) for h in wave], now=now)
         changes: list[TagChange] = []
         alive = [h for h in wave if self._effect(tx, me, h, now, changes)]
-        changes += self._carry_out(tx, me, self._decide(tx, me, alive, now), now)
+        heard, answered = self.walker.hear(tx, alive, now=now)
+        decided = heard + self._decide(tx, me, alive, now, answered)
+        changes += self._carry_out(tx, me, decided, now)
+        notes = self.doors.enter(tx, me, self.doors.entering(tx, alive, now=now), now=now)
+        write_notes(tx, notes, now=now)
         depth = {h.id: h.depth for h in wave}
         return [
             self._tag_happening(tx, change, now, depth.get(change.event_id or 0, 0) + 1)
@@ -351,7 +298,12 @@ class Heart:
     # --- deciding ---------------------------------------------------------------------------
 
     def _decide(
-        self, tx: Tx, me: Me, wave: Sequence[Happening], now: int
+        self,
+        tx: Tx,
+        me: Me,
+        wave: Sequence[Happening],
+        now: int,
+        answered: Mapping[int, str],
     ) -> list[tuple[Decision, Happening]]:
         groups = {h.group_id for h in wave if h.group_id is not None}
         tags = tags_of(tx, groups, now=now) if groups else {}
@@ -363,7 +315,7 @@ class Heart:
             candidates = self.book.candidates(situation)
             if candidates:
                 if silenced is None:
-                    silenced = self._silenced(tx, wave, now)
+                    silenced = {**self._silenced(tx, wave, now), **answered}
                 situation = self._situation(tx, h, tags, kinds, silenced)
                 fitting.append((h, situation, candidates))
         if not fitting:
@@ -444,7 +396,9 @@ class Heart:
         if not decided:
             return []
         changes = self.wording.changes(tx, me.id, decided, now=now, members=members)
-        return apply(tx, me.id, changes, now=now)
+        tag_changes = apply(tx, me.id, changes, now=now)
+        write_notes(tx, self.doors.obey(tx, me, decided, now=now), now=now)
+        return tag_changes
 
     def _blank(self, due: facts.DueGathering, now: int) -> Happening:
         return Happening(
@@ -464,8 +418,22 @@ def _counted(h: Happening, links: Counter[int | None]) -> Happening:
     return h if over <= 0 else replace(h, depth=CHAIN + min(over, 2))  # the first one is told
 
 
-def _missed_friend(person: Person, now: int) -> Event:
-    return Event(kind=EventKind.FRIEND_ADDED, at=now, external_id="", contact=person)
+def _warn_of_year(year: int) -> None:
+    log.warning(
+        "%d 年的放假安排还没有公布，workday 先按周一到周五算；可以在 siyu.yaml 的 calendar 里写上",
+        year,
+    )
+
+
+def _stage_happening(tx: Tx, move: StageMove, now: int) -> Happening:
+    event = Event(
+        kind=EventKind.STAGE_CHANGED,
+        at=now,
+        external_id="",
+        text=move.after,
+        data={"stage": move.after, "from": move.before},
+    )
+    return Happening(event=event, id=tx.new_id(), contact_id=move.contact_id, group_id=None)
 
 
 def _row(h: Happening) -> facts.NewEvent:

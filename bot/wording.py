@@ -99,10 +99,10 @@ class Wording:
             log.warning("template %s failed: %s", decision.say, error)
             out.add(_failed(decision.conversation_id, f"模板 {decision.say}", error), happening.id)
             return
-        if decision.purpose == "reply" and happening.event.kind is EventKind.MESSAGE:
-            span = self._settings.stale
-        else:
-            span = DAY
+        expires_at = decision.expires_at
+        if expires_at is None:
+            fleeting = decision.purpose == "reply" and happening.event.kind is EventKind.MESSAGE
+            expires_at = now + (self._settings.stale if fleeting else DAY)
         message = Message(
             bodies=bodies,
             conversation_id=decision.conversation_id,
@@ -110,7 +110,8 @@ class Wording:
             purpose=decision.purpose,
             source=decision.source,
             because=decision.because,
-            expires_at=now + span,
+            expires_at=expires_at,
+            priority=decision.priority,
         )
         out.add(message, happening.id)
 

@@ -52,6 +52,8 @@ class Scene:
     purpose: Purpose
     silenced: str = ""
     request_id: str = ""
+    expires_at: int | None = None
+    priority: int = 0
 
     @property
     def conversation(self) -> int | None:
@@ -152,6 +154,8 @@ def _speak(scene: Scene, action: Say) -> Iterator[Decision]:
         purpose=scene.purpose,
         source=scene.source,
         because=scene.because,
+        expires_at=scene.expires_at,
+        priority=scene.priority,
     )
 
 

@@ -10,7 +10,11 @@ Purpose = Literal["reply", "touch", "notice"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak:
-    """Fill the template `say` and send it to the conversation."""
+    """Fill the template `say` and send it to the conversation.
+
+    `expires_at` (ms UTC) is when it has become pointless; None leaves that to the kind of message.
+    A higher `priority` leaves first among touches.
+    """
 
     say: str
     conversation_id: int
@@ -18,6 +22,8 @@ class Speak:
     purpose: Purpose
     source: str
     because: str
+    expires_at: int | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,3 +266,7 @@ class Definitions(Definition):
     def group_rule(self, name: str) -> GroupRule | None:
         """The first of `groups:` whose pattern fits a group's name."""
         return next((rule for rule in self.groups if rule.fits(name)), None)
+
+    def audience(self, name: str) -> Audience | None:
+        """The audience with this id."""
+        return next((audience for audience in self.audiences if audience.id == name), None)

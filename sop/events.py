@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     SILENT = "silent"  # no message for the span a rule names; raised by the daily sweep
     LINK_CLICKED = "link_clicked"
     ORDER = "order"
+    SOP_STEP = "sop_step"  # a step of an SOP that is due; rules cannot name it
 
 
 class MessageType(StrEnum):

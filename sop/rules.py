@@ -187,16 +187,17 @@ def _place_fits(rule: Rule, situation: Situation) -> bool:
         case "mention":
             return in_group and mention
         case GroupPlace() as place:
-            return in_group and _group_fits(place, situation)
+            return in_group and group_fits(place, situation.group_tags, situation.group_kind)
         case _:
             assert_never(rule.where)
 
 
-def _group_fits(place: GroupPlace, situation: Situation) -> bool:
+def group_fits(place: GroupPlace, tags: Collection[str], kind: str) -> bool:
+    """Whether a group with these tags and of this kind is one that `place` means."""
     tagged = place.group_tag is None or any(
-        _named(place.group_tag, tag, groups=True) for tag in situation.group_tags
+        _named(place.group_tag, tag, groups=True) for tag in tags
     )
-    return tagged and (place.kind is None or place.kind == situation.group_kind)
+    return tagged and (place.kind is None or place.kind == kind)
 
 
 def _because(rule: Rule, situation: Situation) -> str:
@@ -221,6 +222,7 @@ EVENT_NAMES: Mapping[EventKind, str] = {
     EventKind.SILENT: "很久没说话",
     EventKind.LINK_CLICKED: "点了链接",
     EventKind.ORDER: "下单",
+    EventKind.SOP_STEP: "SOP 的步骤到时间",
 }
 
 

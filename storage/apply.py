@@ -23,8 +23,8 @@ from storage.store import Tx
 from storage.tables import Attribute, Cooldown, Gathering, Outbox, Pause, Trace
 from storage.tags import TagChange, change_tags
 
-REPLY_PRIORITY = 100
-NOTICE_PRIORITY = 90
+REPLY_PRIORITY = 1_000  # far above what an SOP may ask for its touches
+NOTICE_PRIORITY = 900
 TOUCH_PRIORITY = 0
 _PRIORITY: dict[Purpose, int] = {
     "reply": REPLY_PRIORITY,
@@ -49,6 +49,7 @@ class Message:
     source: str
     because: str
     expires_at: int | None
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,7 @@ def _enqueue(
     rows = []
     for message, event_id in messages:
         bundle = None
+        priority = _PRIORITY[message.purpose] + message.priority
         for part, body in enumerate(message.bodies):
             new = tx.new_id()
             bundle = bundle or new
@@ -153,7 +155,7 @@ def _enqueue(
             payload = None if plain else body.model_dump_json()
             rows.append(
                 (new, bundle, part, account, message.conversation_id, message.in_group, event_id,
-                 message.source, message.purpose, _PRIORITY[message.purpose], body.kind,
+                 message.source, message.purpose, priority, body.kind,
                  summary(body), payload, message.because, now, now, message.expires_at, "queued",
                  "", 0)
             )  # fmt: skip

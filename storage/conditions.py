@@ -6,10 +6,21 @@ never disagree (DESIGN §2).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    exists,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy import false as never
 
 from sop.conditions import (
@@ -29,9 +40,11 @@ from sop.conditions import (
     many,
 )
 from storage.sql import table_of
-from storage.tables import Attribute, Contact, Event, Member, Tag, Tagging
+from storage.tables import Attribute, Contact, Event, Group, Member, Tag, Tagging
 
 CONTACT = table_of(Contact)
+ROOM = table_of(Group)
+ARMS = 60  # SQLite takes 500 terms of a compound SELECT; more only makes longer statements
 _EVENT = table_of(Event)
 _TAG = table_of(Tag)
 _TAGGING = table_of(Tagging)
@@ -39,23 +52,26 @@ _MEMBER = table_of(Member)
 _ATTRIBUTE = table_of(Attribute)
 
 
-def compiled(condition: Condition, *, now: int) -> ColumnElement[bool]:
-    """The expression over `contact` that is true for the contacts the condition holds for."""
+def compiled(condition: Condition, *, now: int, subject: Table = CONTACT) -> ColumnElement[bool]:
+    """The expression that is true for the contacts the condition holds for.
+
+    Over `ROOM` it is about groups; the loader lets only conditions that have a meaning there pass.
+    """
     match condition:
         case HasTag():
-            return _tagged(CONTACT.c.id, many(condition.tag), now)
+            return _tagged(subject.c.id, many(condition.tag), now)
         case InStage():
             return CONTACT.c.stage.in_(many(condition.stage))
         case Not():
-            return not_(compiled(condition.not_, now=now))
+            return not_(compiled(condition.not_, now=now, subject=subject))
         case All():
-            return and_(*(compiled(inner, now=now) for inner in condition.all))
+            return and_(*(compiled(inner, now=now, subject=subject) for inner in condition.all))
         case Any_():
-            return or_(*(compiled(inner, now=now) for inner in condition.any))
+            return or_(*(compiled(inner, now=now, subject=subject) for inner in condition.any))
         case LastMessage():
             return _ago(CONTACT.c.last_message_at, condition.last_message, now)
         case Counted():
-            return _counted(condition.count, now)
+            return _counted(condition.count, now, subject)
         case HasAttribute():
             return and_(*(_has_attribute(k, v) for k, v in condition.attribute.items()))
         case IsFriend():
@@ -68,6 +84,29 @@ def compiled(condition: Condition, *, now: int) -> ColumnElement[bool]:
             )
         case _:
             assert_never(condition)
+
+
+def answers(
+    connection: Connection,
+    asked: Sequence[tuple[Condition, Collection[int]]],
+    *,
+    now: int,
+    groups: bool = False,
+) -> list[set[int]]:
+    """For each condition, which of its contacts (or groups) it holds for; one statement for all."""
+    out: list[set[int]] = [set() for _ in asked]
+    subject = ROOM if groups else CONTACT
+    arms = [
+        select(literal(n).label("n"), subject.c.id).where(
+            subject.c.id.in_(list(ids)), compiled(condition, now=now, subject=subject)
+        )
+        for n, (condition, ids) in enumerate(asked)
+        if ids
+    ]
+    for start in range(0, len(arms), ARMS):
+        for n, id_ in connection.execute(union_all(*arms[start : start + ARMS])):
+            out[n].add(id_)
+    return out
 
 
 def passing(
@@ -101,9 +140,10 @@ def _ago(at: ColumnElement[int], ago: Ago, now: int) -> ColumnElement[bool]:
     return or_(at.is_(None), at <= now - (ago.before or 0))
 
 
-def _counted(count: Count, now: int) -> ColumnElement[bool]:
+def _counted(count: Count, now: int, subject: Table) -> ColumnElement[bool]:
+    about = _EVENT.c.group_id if subject is ROOM else _EVENT.c.contact_id
     happened = [
-        _EVENT.c.contact_id == CONTACT.c.id,
+        about == subject.c.id,
         _EVENT.c.kind == count.of.value,
         _EVENT.c.from_self.is_(False),
     ]
@@ -113,7 +153,7 @@ def _counted(count: Count, now: int) -> ColumnElement[bool]:
     def more_than(number: int) -> ColumnElement[bool]:
         # Stops at the row that decides, where COUNT would read them all (FINDINGS §2).
         return (
-            select(_EVENT.c.id).where(*happened).correlate(CONTACT).limit(1).offset(number).exists()
+            select(_EVENT.c.id).where(*happened).correlate(subject).limit(1).offset(number).exists()
         )
 
     bounds = []

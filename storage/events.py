@@ -127,6 +127,14 @@ def attributes_of(tx: Tx, subjects: Collection[int]) -> dict[int, dict[str, str]
     return out
 
 
+def attribute_values(tx: Tx, key: str) -> list[tuple[int, str]]:
+    """Who has this attribute, and what it says."""
+    rows = fetch(
+        tx.connection, "SELECT subject_id, value FROM attribute WHERE key = ? ORDER BY 1", key
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 @dataclass(frozen=True, slots=True)
 class DueGathering:
     """A gathered answer whose time has come: all who joined (or left), in order."""

@@ -231,20 +231,23 @@ def echo(
 ) -> bool:
     """Whether a message that left the account is one of ours; settles its row as sent if so.
 
-    An echo may lack an id, or come before the answer that brings the id: then its text decides.
+    An echo may lack an id, or come before the answer that brings the id: then its text decides, and
+    what is on its way right now comes before what was said with the same words earlier.
     """
     recent = "left_at > ? AND state IN ('sending', 'unknown', 'sent')"
     rows = fetch(
         tx.connection,
-        "SELECT id, external_id, kind, text FROM outbox WHERE conversation_id = ?"  # noqa: S608
-        f" AND (external_id = ? OR {recent}) ORDER BY id",
+        "SELECT id, external_id, kind, text, payload IS NOT NULL FROM outbox"  # noqa: S608
+        f" WHERE conversation_id = ? AND (external_id = ? OR {recent})"
+        " ORDER BY CASE WHEN state = 'sending' THEN 0 ELSE 1 END, id",
         conversation,
         external_id,
         min(at, now) - ECHO_MEMORY,
     )
     named = [row for row in rows if external_id and row[1] == external_id]
     # A row that got its id is known by it; only an echo without one may still be its own.
-    alike = [r for r in rows if (r[1] is None or not external_id) and _same(r[2], r[3], type, text)]
+    open_ = [row for row in rows if row[1] is None or not external_id]
+    alike = [r for r in open_ if _same(r[2], r[3], type, text, mentions=bool(r[4]))]
     for row in (named or alike)[:1]:
         run_rows(
             tx.connection,
@@ -305,10 +308,13 @@ def _bundle(row: Queued) -> tuple[int, int, int]:
     return row.conversation_id, row.bundle_id, row.bundle_id
 
 
-def _same(kind: str, sent: str, type: MessageType, text: str) -> bool:
-    if kind == "text":
-        return type is MessageType.TEXT and sent.strip() == text.strip()
-    return _ECHO_TYPES.get(kind) is type
+def _same(kind: str, sent: str, type: MessageType, text: str, *, mentions: bool) -> bool:
+    if kind != "text":
+        return _ECHO_TYPES.get(kind) is type
+    ours, theirs = sent.strip(), text.strip()
+    # A channel writes the names it mentions before the words, as WeChat itself does.
+    named = mentions and theirs.startswith("@") and theirs.endswith(ours)
+    return type is MessageType.TEXT and (ours == theirs or named)
 
 
 def _unreachable(tx: Tx, rows: Sequence[Queued]) -> dict[int, str]:

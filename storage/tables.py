@@ -268,3 +268,77 @@ class Trace(SQLModel, table=True):
     outcome: str  # done | withheld | failed | paused | resumed
     because: str = _text()
     refs: dict[str, Any] | None = _json()
+
+
+class SopVersion(SQLModel, table=True):
+    """A version of an SOP that someone walked: enrollments are pinned to its digest."""
+
+    digest: str = Field(primary_key=True)
+    sop: str
+    definition: dict[str, Any] | None = _json()
+    at: int = _number()
+
+
+class SopPause(SQLModel, table=True):
+    """An SOP whose entries and steps stand still."""
+
+    sop: str = Field(primary_key=True)
+    at: int = _number()
+
+
+class Enrollment(SQLModel, table=True):
+    """One walk of one contact or group through one SOP. The row is the timer: `due_at`."""
+
+    __table_args__ = (
+        Index("enrollment_due", "due_at", sqlite_where=text("state = 'active'"),
+              postgresql_where=text("state = 'active'"), postgresql_with={"fillfactor": 80}),
+        Index("enrollment_active", "subject_id", "sop", unique=True,
+              sqlite_where=text("state = 'active'"), postgresql_where=text("state = 'active'")),
+        Index("enrollment_subject", "subject_id"),
+        Index("enrollment_sop", "sop", "state"),
+    )  # fmt: skip
+    id: int = _id()
+    account_id: int = _number()
+    sop: str
+    digest: str
+    subject_id: int = _number()
+    in_group: bool = False
+    state: str = "active"  # active | done | goal | exited | removed
+    step: str
+    phase: str = "step"  # step | reply | wait
+    priority: int = 0
+    entered_at: int = _number()
+    since: int = _number()
+    planned_at: int | None = _number(null=True)
+    due_at: int | None = _number(null=True)
+    deadline: int | None = _number(null=True)
+    waiting: str = _text()  # what puts the step off
+    past: list[str] | None = _json()  # steps that never run again
+    event_id: int | None = _number(null=True)
+    because: str = _text()  # why it began
+    ended_at: int | None = _number(null=True)
+    reason: str = _text()  # why it ended
+
+
+class StepRun(SQLModel, table=True):
+    """What came of one step of one enrollment."""
+
+    __table_args__ = (Index("steprun_enrollment", "enrollment_id"),)
+    id: int = _id()
+    enrollment_id: int = _number()
+    step: str
+    outcome: str  # done | skipped | replied | timeout
+    because: str = _text()
+    at: int = _number()
+
+
+class Migration(SQLModel, table=True):
+    """Where one enrollment stood before a migration to another version, for undoing it."""
+
+    batch: int = _id()
+    enrollment_id: int = _id()
+    at: int = _number()
+    sop: str
+    undone: bool = False
+    before: dict[str, Any] | None = _json()
+    after: dict[str, Any] | None = _json()
