@@ -231,7 +231,7 @@ class Step(Onward):
     title: str = ""
     after: Duration | None = None
     day: int | None = Field(default=None, ge=0, le=3650)
-    weekday: Weekday | tuple[Weekday, ...] | None = None
+    weekday: Weekday | Annotated[tuple[Weekday, ...], Field(min_length=1)] | None = None
     workday: bool = False
     festival: OneOrMany | None = None
     birthday: str | None = None
