@@ -13,9 +13,11 @@ from zoneinfo import ZoneInfo
 from bot.channels.simulator import SimulatorChannel, World
 from bot.stage import Stage
 from bot.workspace import Workspace, inspect_workspace, show_problems
+from sop.decisions import Purpose
 from sop.events import Event, EventKind
-from sop.messages import summary
+from sop.messages import Text, summary
 from sop.times import DAY, HOUR, MINUTE, SECOND
+from storage.apply import Changes, Message, apply
 from storage.sql import fetch
 from storage.store import Store, Tx
 
@@ -132,6 +134,36 @@ class Play:
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run something in a transaction."""
         return self.stage.store.write(work)
+
+    def enqueue(
+        self,
+        to: str,
+        *texts: str,
+        purpose: Purpose = "reply",
+        group: bool = False,
+        expires_at: int | None = None,
+    ) -> None:
+        """Put a message of some bubbles into the outbox."""
+        message = Message(
+            bodies=tuple(Text(text=text) for text in texts),
+            conversation_id=self.group(to) if group else self.contact(to),
+            in_group=group,
+            purpose=purpose,
+            source="test",
+            because="测试",
+            expires_at=expires_at,
+        )
+        changes = Changes()
+        changes.add(message, None)
+        account = self.stage.bot.me
+        assert account is not None
+        self.write(lambda tx: apply(tx, account.id, changes, now=self.now))
+
+    @property
+    def left(self) -> list[int]:
+        """When each message left, in order, in ms since the first."""
+        times = [delivery.at for delivery in self.world.deliveries]
+        return [time - times[0] for time in times]
 
     def contact(self, external_id: str) -> int:
         """The id of a contact."""
