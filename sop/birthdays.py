@@ -12,9 +12,10 @@ from sop.almanac import Birthday
 _LONGEST = 40
 _LUNAR = re.compile(r"农历|阴历|旧历|夏历|老历|lunar|农|阴")
 _SOLAR = re.compile(r"公历|阳历|新历|西历|国历|solar|阳")
-_LUNAR_ONLY = re.compile(r"闰|初|廿|卅|[正冬腊]月")  # nobody says these of the solar calendar
+_LUNAR_ONLY = re.compile(r"闰|初|廿|[正冬腊]月")  # nobody says these of the solar calendar
 _NOISE = re.compile(r"生日|日期|[出生于我的是为]|[()\[\]【】:,;]")
 _CLOCK = re.compile(r"[\st]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?z?$")  # spreadsheets add midnight
+_SIMPLE = str.maketrans("農曆歷陰陽閏臘號節", "农历历阴阳闰腊号节")
 _NAMED = {
     "除夕": "腊月三十",
     "大年三十": "腊月三十",
@@ -54,7 +55,7 @@ def parse_birthday(text: str) -> Birthday | None:
     """
     if len(text) > _LONGEST:
         return None
-    plain = normalize("NFKC", text).strip().lower()
+    plain = normalize("NFKC", text).translate(_SIMPLE).strip().lower()
     lunar, solar = bool(_LUNAR.search(plain)), bool(_SOLAR.search(plain))
     plain = _tidy(_SOLAR.sub("", _LUNAR.sub("", plain)))
     if plain in _NAMED or plain + "节" in _NAMED:
@@ -74,8 +75,8 @@ def parse_birthday(text: str) -> Birthday | None:
 
 def _tidy(text: str) -> str:
     """Without clock, small words and blanks; `-` for every mark between numbers."""
-    text = _NOISE.sub(" ", _CLOCK.sub("", text.strip())).strip().replace("號", "号")
-    text = re.sub(r"大年(?=初)", "正月", text.replace("閏", "闰").replace("臘", "腊"))
+    text = _NOISE.sub(" ", _CLOCK.sub("", text.strip())).strip()
+    text = re.sub(r"大年(?=初)", "正月", text)
     text = re.sub(r"\s*([年月日号闰/.\-、·—–])\s*", r"\1", text)
     return re.sub(r"[\s/.、·—–]+", "-", text)
 
