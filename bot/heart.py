@@ -63,11 +63,11 @@ class Heart:
         """Take a batch of events in their order; those recorded before are left out."""
         happenings, changes = self._arrivals.happenings(tx, me, events, now=now)
         self.changed(tx, me, changes, now=now)
-        self._waves(tx, me, happenings, now)
+        self._live(tx, me, happenings, now)
 
     def changed(self, tx: Tx, me: Me, changes: Iterable[TagChange], *, now: int) -> None:
         """Take tags that came or went outside of a batch of events."""
-        self._waves(tx, me, [self._tag_happening(tx, change, now, 0) for change in changes], now)
+        self._live(tx, me, [self._tag_happening(tx, change, now, 0) for change in changes], now)
 
     def silent(
         self, tx: Tx, me: Me, rule: str, contacts: Sequence[tuple[int, int]], *, now: int
@@ -157,6 +157,11 @@ class Heart:
         )
 
     # --- waves ----------------------------------------------------------------------------
+
+    def _live(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
+        """Work events off, and move those they are about to the stage they belong to then."""
+        self._waves(tx, me, happenings, now)
+        self.stages(tx, me, now=now, contacts={h.contact_id for h in happenings if h.contact_id})
 
     def _waves(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
         waiting = list(happenings)
