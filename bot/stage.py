@@ -32,7 +32,7 @@ class Stage:
         """Let everything happen that is due up to `to`, ms UTC, each at its own time."""
         while True:
             due = await self.bot.turn()
-            if await self.bot.courier.landed() or self.bot.waiting:
+            if await self.bot.courier.landed():
                 continue
             if due is None or due > to:
                 break
