@@ -139,7 +139,7 @@ class Commands:
         return "\n".join([f"{moment:%m-%d %H:%M} {self._workspace.settings.community}", *lines])
 
     def _whom_and_how_long(self, call: _Call) -> tuple[Found, int | None]:
-        name, last = ("", *call.args.rsplit(None, 1))[-2:]
+        name, last = ("", "", *call.args.rsplit(None, 1))[-2:]
         try:
             span = min(parse_duration(last), LONGEST_PAUSE) if name else None
         except (ValueError, OverflowError):
