@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bot.channels.simulator import World
+from bot.plain import visible
 from bot.stage import Stage
+from bot.tale import tale
 from bot.transcript import Transcript
 from sop.errors import SiyuError
-from sop.times import SECOND, parse_duration, show_duration
+from sop.times import DAY, SECOND, parse_duration, show_duration
 from storage import story
 from storage.search import find
 from storage.store import Store
-from storage.words import OUTCOMES
 
 PAUSE = 30 * SECOND  # virtual time that passes after each line, so that replies arrive
-HELP = """直接打字：用现在的身份跟机器人说话
-/我是 名字      换一个人来说（没有这个人，就当是新朋友来加好友）
-/群 群名        到群里说（/群 不写名字：回到私聊）   群里 @ 机器人：在话前面加 @
+HELP = """直接打字，就是用现在的身份跟机器人说话。另外还有：
+/我是 名字     换一个人来说；没有这个人，就当是新朋友来加好友
 /人            看看有谁、有哪些群
-/真人 文字      扮演账号的主人，亲自回复现在这个人
-/进群 群名  /退群 群名
-/为什么         机器人刚才为什么这么做
-/+1d  /+2h      把时钟往前拨
-/退出
-其他以 / 开头的话会原样发给机器人（运营的命令，比如 /状态，要先 /我是 运营的名字）"""
+/进群 群名     让现在这个人进一个群，没有就建一个；/退群 群名
+/群 群名       到群里说，话前面加 @ 就是 @ 机器人；只写 /群 回到私聊
+/真人 文字     扮演账号的主人，亲自回复现在这个人
+/为什么        机器人刚才为什么这么做，或者为什么不说话
+/+1d           把时钟往前拨一天（/+2h 两小时，/+30m 半小时）
+/我是 运营     换成运营，就能给机器人下命令：/状态、/看 小雨、/标签 小雨 VIP……
+/帮助  /退出"""
+MOST = 366 * DAY  # of virtual time at once
+WHY = 12  # how many of the last things /为什么 tells
+_SLASHES = ("/", "／", "、")  # what a Chinese keyboard gives for the same key
+_LAST = ("退出", "quit", "exit", "q")
 
 
-def load_world(store: Store, world: World) -> None:
-    """Fill a world with the contacts and groups a database knows."""
+def load_world(store: Store, world: World, *, operators: Sequence[str]) -> None:
+    """Fill a world with the contacts and groups a database knows, and with the operators."""
     with store.read() as connection:
         for person in story.people_of(connection):
             world.add_person(person.external_id, person.name, friend=bool(person.friend))
         for external_id, topic, members in story.rooms_of(connection):
             world.add_group(external_id, topic, [m for m in members if m in world.people])
+    for n, operator in enumerate(operators):
+        if operator not in world.people:
+            world.add_person(operator, f"运营{n + 1 if n else ''}", friend=True)
 
 
 class Chat:
     """One sitting at the keyboard. `line` takes one line and returns False when it is the last."""
 
-    def __init__(self, stage: Stage, transcript: Transcript, out: Callable[[str], None]) -> None:
+    def __init__(self, stage: Stage, transcript: Transcript) -> None:
         self._stage = stage
         self._transcript = transcript
-        self._out = out
+        self._out = transcript.line
         self._who = ""
         self._group: str | None = None
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
@@ -54,51 +62,74 @@ class Chat:
             "退群": self._leave,
             "为什么": self._why,
             "帮助": self._help,
+            "help": self._help,
         }
 
     @property
     def prompt(self) -> str:
         """Who speaks, and where."""
-        if not self._who:
-            return "> "
-        where = f"［{self._world.rooms[self._group].topic}］" if self._group else ""
-        return f"{where}{self._world.people[self._who].name} > "
+        where = f"［{self._topic}］" if self._group else ""
+        return visible(f"{where}{self._name} > ")
 
     @property
     def _world(self) -> World:
         return self._stage.world
 
+    @property
+    def _name(self) -> str:
+        return self._world.people[self._who].name
+
+    @property
+    def _topic(self) -> str:
+        return self._world.rooms[self._group].topic if self._group else ""
+
+    @property
+    def _operators(self) -> Sequence[str]:
+        return self._stage.bot.heart.settings.operators
+
     async def begin(self, name: str | None) -> None:
         """Start as `name`, or as the first person who is not an operator, or as a new friend."""
-        operators = self._stage.bot.heart.settings.operators
-        known = [p.name for id_, p in self._world.people.items() if id_ not in operators]
+        known = [p.name for id_, p in self._world.people.items() if id_ not in self._operators]
         await self._become(name or (known[0] if known else "小雨"))
 
-    async def line(self, text: str) -> bool:
-        """Take one line; False ends the sitting. Mistakes are said, not raised."""
+    async def line(self, text: str, *, echo: bool = False) -> bool:
+        """Take one line; False ends the sitting. Mistakes are said, not raised.
+
+        `echo` writes down what was said, where no terminal has shown it.
+        """
         text = text.strip()
-        if text in ("/退出", "/quit", "/q"):
+        command = text[1:].strip() if text.startswith(_SLASHES) else ""
+        if command in _LAST:
             return False
         try:
-            await self._take(text)
+            await self._take(command, text, echo)
         except SiyuError as error:
             self._out(str(error))
         return True
 
-    async def _take(self, text: str) -> None:
-        if not text:
-            return
-        if text.startswith("/+"):
-            await self._skip(text[2:])
-            return
-        word, _, rest = text[1:].partition(" ")
-        command = self._commands.get(word) if text.startswith("/") else None
-        if command is not None:
-            await command(rest.strip())
-            return
+    async def _take(self, command: str, text: str, echo: bool) -> None:
+        word, _, rest = command.partition(" ")
+        if word.startswith("+"):
+            await self._skip(word[1:])
+        elif word in self._commands:
+            await self._commands[word](rest.strip())
+        elif text:
+            await self._say(text, echo)
+            if text[0] in "/／" and self._who not in self._operators:
+                note = f"（没有 /{word} 这个命令，所以当成一句话说了出去。/帮助 看看有哪些）"
+                self._transcript.note(note)
+
+    async def _say(self, text: str, echo: bool) -> None:
+        if echo:
+            self._transcript.said(self._name, text, where=self._topic)
+        before = self._transcript.lines
         mention = self._group is not None and text.startswith("@")
         await self._stage.channel.say(self._who, text, group=self._group, mention=mention)
         await self._let_pass(PAUSE)
+        if self._transcript.lines == before:
+            listens = self._group is not None and not mention
+            quiet = "群里没有 @ 它，它就听着" if listens else "没有一条规则要回这句话"
+            self._transcript.note(f"（机器人没说话：{quiet}）")
 
     async def _let_pass(self, span: int) -> None:
         await self._stage.wait(span)
@@ -109,6 +140,8 @@ class Chat:
             length = parse_duration(span)
         except ValueError:
             raise SiyuError("时间这样写：/+1d、/+2h、/+30m") from None
+        if length > MOST:
+            raise SiyuError(f"一次至多往前拨 {show_duration(MOST)}")
         await self._let_pass(length)
         self._out(f"（过去了 {show_duration(length)}）")
 
@@ -147,7 +180,7 @@ class Chat:
     async def _join(self, topic: str) -> None:
         known = [id_ for id_, room in self._world.rooms.items() if room.topic == topic]
         if not topic:
-            raise SiyuError("要写群名，比如 /进群 小满福利群①")
+            raise SiyuError("要写群名，比如 /进群 妈妈群")
         if not known:
             known = [self._world.next_id("room")]
             self._world.add_group(known[0], topic, [])
@@ -160,12 +193,12 @@ class Chat:
         await self._let_pass(PAUSE)
 
     async def _why(self, _rest: str) -> None:
-        settings = self._stage.bot.heart.settings
+        zone = self._stage.bot.heart.settings.zone
         with self._stage.store.read() as connection:
-            rows = story.explain(connection, find(connection, self._who), zone=settings.zone)
-        for row in rows[-12:]:
-            outcome = OUTCOMES.get(row["outcome"], row["outcome"])
-            self._out(f"  {row['what']}［{outcome}］{row['because']}")
+            found = find(connection, self._group or self._who)
+            rows = story.explain(connection, found, zone=zone)
+        for line in tale(rows[-WHY:]):
+            self._out(f"  {line}")
 
     async def _help(self, _rest: str) -> None:
         self._out(HELP)
@@ -174,4 +207,5 @@ class Chat:
         for id_, room in self._world.rooms.items():
             if topic and topic in room.topic:
                 return id_
-        raise SiyuError(f"没有叫「{topic}」的群，/人 看看有哪些")
+        hint = "/人 看看有哪些" if self._world.rooms else "先 /进群 群名，建一个"
+        raise SiyuError(f"没有叫「{topic}」的群，{hint}")

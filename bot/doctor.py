@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.channels.port import Sink, Status, StatusKind
 from bot.clock import SystemClock
 from bot.live import make_channel
+from bot.lock import running
 from bot.workspace import Workspace, inspect_workspace
 from sop.definitions import WechatySettings
 from sop.errors import ChannelError, SiyuError
@@ -67,6 +68,8 @@ async def _gateway(workspace: Workspace) -> Finding:
     settings = workspace.settings.channel
     if not isinstance(settings, WechatySettings):
         return Finding(True, "用的是模拟器，不需要网关（接真微信时改 siyu.yaml 的 channel）")
+    if pid := running(workspace.root):
+        return Finding(True, f"机器人正在跑（进程号 {pid}），网关由它连着；siyu status 看它好不好")
     listener = _Listener()
     channel = make_channel(workspace, now=SystemClock().now)
     try:
@@ -95,7 +98,8 @@ async def _first_word(
         task.cancel()
         heard.cancel()
     if status.kind is StatusKind.DISCONNECTED:
-        return Finding(False, f"连不上网关 {endpoint}：{status.detail}")
+        why = status.detail.replace("；这里会继续重试", "")
+        return Finding(False, why or f"连不上网关 {endpoint}")
     return Finding(True, f"网关 {endpoint} 连得上，令牌没问题")
 
 

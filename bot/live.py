@@ -13,6 +13,7 @@ from bot.channels.port import Channel, Status, StatusKind
 from bot.channels.simulator import SimulatorChannel, World
 from bot.channels.wechaty import TlsOptions, WechatyChannel
 from bot.clock import Alarm, SystemClock
+from bot.lock import sole_bot
 from bot.process import Bot
 from bot.qr import terminal_code
 from bot.workspace import Watcher, Workspace, show_problems
@@ -30,8 +31,13 @@ async def run_live(root: Path, *, env: Mapping[str, str], report: Report) -> Non
     """Run the workspace's bot until SIGTERM or SIGINT.
 
     Raises `SiyuError` for what needs the operator: broken files, a database that cannot be opened,
-    a wrong token.
+    a wrong token, another bot at work here.
     """
+    with sole_bot(root):
+        await _run(root, env=env, report=report)
+
+
+async def _run(root: Path, *, env: Mapping[str, str], report: Report) -> None:
     watcher = Watcher(root, env=env)
     workspace = watcher.workspace
     store = Store(workspace.settings.storage, root=root)
@@ -45,7 +51,7 @@ async def run_live(root: Path, *, env: Mapping[str, str], report: Report) -> Non
         channel=channel,
         clock=clock,
         wake=alarm.ring,
-        on_status=lambda status: report(describe(status)),
+        on_status=_teller(workspace, report),
     )
     stopping = asyncio.Event()
     _on_signals(stopping, alarm)
@@ -88,13 +94,21 @@ def make_channel(
     )
 
 
+def _teller(workspace: Workspace, report: Report) -> Callable[[Status], None]:
+    if isinstance(workspace.settings.channel, WechatySettings):
+        return lambda status: report(describe(status))
+    return lambda status: (
+        report("模拟账号登录了，机器人开始工作") if status.kind is StatusKind.LOGIN else None
+    )
+
+
 def describe(status: Status) -> str:
     """A status change as a line for the operator's terminal."""
     match status.kind:
         case StatusKind.CONNECTED:
             return "连上网关了"
         case StatusKind.DISCONNECTED:
-            return f"没有连上网关：{status.detail}"
+            return status.detail or "和网关的连接断了"
         case StatusKind.SCAN:
             return _scan(status.detail)
         case StatusKind.LOGIN:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import sop
 import templates
+from bot.plain import refusal
 from sop.errors import SiyuError
 
-_SKIPPED = {"__pycache__", "__init__.py"}
+_SKIPPED = {"__pycache__"}
 
 
 def copy_starter(folder: Path) -> int:
@@ -17,14 +18,22 @@ def copy_starter(folder: Path) -> int:
 
     Raises `SiyuError` rather than overwrite anything.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise SiyuError(f"{folder} 里已经有东西了。请换一个空文件夹，免得盖掉你的文件。")
     try:
+        _must_be_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
         before = _copy(Path(sop.__path__[0]) / "starter", folder)
         return before + _copy(Path(templates.__path__[0]), folder / "templates")
     except OSError as error:
-        raise SiyuError(f"{folder} 写不进去：{error.strerror}") from error
+        reason = refusal(error)
+        raise SiyuError(f"{folder} 写不进去：{reason}。换个地方，或者解决了再试一次。") from error
+
+
+def _must_be_free(folder: Path) -> None:
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise SiyuError(f"{folder} 里已经有东西了。请换一个空文件夹，免得盖掉你的文件。")
+    elif folder.exists():
+        raise SiyuError(f"{folder} 是一个文件。请换一个名字，会建成文件夹。")
 
 
 def _copy(source: Path, target: Path) -> int:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 
 from bot.channels.simulator import Delivery
+from bot.plain import source_name, visible
 from bot.stage import Stage
 from sop.messages import Accept, summary
 from storage import story
 from storage.words import STATES
 
 Print = Callable[[str], None]
+_INDENT = " " * 7
 
 
 class Transcript:
     """Writes down what happens on a stage. Nothing is written that did not happen."""
 
     def __init__(self, stage: Stage, *, zone: ZoneInfo, out: Print) -> None:
+        self.lines = 0  # written so far
         self._stage = stage
         self._zone = zone
         self._out = out
@@ -35,19 +39,24 @@ class Transcript:
             self._seen = max((int(row["id"]) for row in rows), default=0)
             self._unsettled = story.unsettled(connection)
 
+    def line(self, text: str, **style: Any) -> None:
+        """A line, whoever's words are in it."""
+        self._write(click.style(visible(text), **style) if style else visible(text))
+
     def title(self, text: str) -> None:
         """A heading."""
-        self._out("")
-        self._out(click.style(f"━━ {text} ━━", bold=True))
+        self.line("")
+        self.line(f"━━ {text} ━━", bold=True)
 
     def note(self, text: str) -> None:
         """The narrator."""
-        self._out(click.style(f"       {text}", dim=True, italic=True))
+        self.line(f"{_INDENT}{text}", dim=True, italic=True)
 
     def said(self, who: str, text: str, *, where: str = "") -> None:
         """A person spoke or did something."""
-        place = f"［{where}］" if where else ""
-        self._out(f"{self._moment()}  {place}{click.style(who, fg='cyan')}：{text}")
+        place = f"［{visible(where)}］" if where else ""
+        name = click.style(visible(who), fg="cyan")
+        self._write(f"{self._moment()}  {place}{name}：{visible(text)}")
 
     def results(self) -> None:
         """What the last moments led to: tags, silences with their reasons, trouble with sending."""
@@ -63,13 +72,13 @@ class Transcript:
                 self._aside("✉", f"给{name}的「{short}」{STATES[state]}：{reason}", "yellow")
         self._unsettled = now
 
-    def _result(self, row: dict[str, object]) -> None:
+    def _result(self, row: dict[str, Any]) -> None:
         name, what, because = row["name"], row["what"], row["because"]
         match row["outcome"]:
             case "tag_added":
-                self._aside("＋", f"{name} 有了标签「{what}」（{because}）", "green")
+                self._aside("＋", f"{name} 有了标签「{what}」（{source_name(because)}）", "green")
             case "tag_removed":
-                self._aside("－", f"{name} 去掉标签「{what}」（{because}）", "green")
+                self._aside("－", f"{name} 去掉标签「{what}」（{source_name(because)}）", "green")
             case "withheld":
                 self._aside("…", f"{name}：{what} 没有执行，{because}", "yellow")
             case "skipped":
@@ -90,12 +99,16 @@ class Transcript:
             name = person.alias or person.name
         mentions = getattr(delivery.body, "mentions", ())
         called = "".join(f"@{world.people[m].name} " for m in mentions if m in world.people)
-        me = click.style(world.self_name, fg="magenta")
-        text = summary(delivery.body).replace("\n", "\n         ")
-        self._out(f"{self._moment()}  {me} → {name}：{called}{text}")
+        me = click.style(visible(world.self_name), fg="magenta")
+        text = summary(delivery.body).replace("\n", f"\n{_INDENT}  ")
+        self._write(f"{self._moment()}  {me} → {visible(f'{name}：{called}{text}')}")
 
     def _aside(self, mark: str, text: str, color: str) -> None:
-        self._out(click.style(f"       {mark} {text}", fg=color))
+        self.line(f"{_INDENT}{mark} {text}", fg=color)
+
+    def _write(self, text: str) -> None:
+        self.lines += 1
+        self._out(text)
 
     def _moment(self) -> str:
         return datetime.fromtimestamp(self._stage.clock.now() / 1000, self._zone).strftime("%H:%M")

@@ -1,20 +1,26 @@
-"""The `siyu` command and how its errors read: one plain line that says what to do."""
+"""The `siyu` command and how its errors read: what is wrong and what to do, on one plain line."""
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
+import tempfile
+import traceback
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
-from bot.cli import look, play, serve, write
+from bot.cli import look, play, post, serve, write
+from bot.cli.chinese import Group, complaint
+from bot.plain import refusal, visible
 from sop.errors import SiyuError
+from storage.trouble import trouble_of
 
-_KNOWN = "用 siyu --help 看看有哪些命令和选项。"
 
-
-@click.group(context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
-@click.version_option(package_name="siyu", prog_name="siyu", message="%(prog)s %(version)s")
+@click.group(cls=Group, context_settings={"help_option_names": ["--help", "-h"]})
+@click.version_option(package_name="siyu", message="%(prog)s %(version)s", help="显示版本")
 @click.option("--verbose", "-v", is_flag=True, help="多说一些运行细节（不含聊天内容）")
 def siyu(verbose: bool) -> None:
     """Siyu（私域）：一个替你运营微信的机器人。先 siyu demo 看一眼，再 siyu init 建自己的。"""
@@ -27,36 +33,53 @@ def siyu(verbose: bool) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-for _module in (write, look, serve, play):
+for _module in (write, look, post, serve, play):
     for _command in _module.COMMANDS:
         siyu.add_command(_command)
 
 
 def run() -> None:
-    """Entry point. A user's mistake ends with status 2, one line, and no traceback."""
+    """Entry point. A user's mistake ends with status 2 and no traceback, ours with status 1."""
+    _speak_unicode()
     try:
-        siyu.main(standalone_mode=False)
+        sys.exit(siyu.main(prog_name="siyu", standalone_mode=False))
+    except NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+    except click.UsageError as error:
+        _stop(complaint(error))
     except SiyuError as error:
         _stop(str(error))
-    except click.NoSuchOption as error:
-        _stop(f"没有 {error.option_name} 这个选项。{_KNOWN}")
-    except click.MissingParameter as error:
-        name = error.param.human_readable_name if error.param else ""
-        _stop(f"少写了 {name}。{_KNOWN}")
-    except click.BadParameter as error:
-        name = error.param.human_readable_name if error.param else ""
-        _stop(f"{name} 写得不对：{error.message}")
-    except click.UsageError as error:
-        _stop(f"不认识这个命令的写法（{error.message}）。{_KNOWN}")
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our pipe left; Python would complain at exit
-        sys.exit(0)
+    except Exception as error:
+        _explain_crash(error)
 
 
-def _stop(message: str) -> None:
-    click.echo(message, err=True)
-    sys.exit(2)
+def _speak_unicode() -> None:
+    """Never fail for a character that the terminal cannot show, nor for one that it sends."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            ascii_only = stream.encoding.lower() in ("ascii", "us-ascii", "ansi_x3.4-1968")
+            stream.reconfigure(
+                encoding="utf-8" if ascii_only else stream.encoding, errors="replace"
+            )
+
+
+def _explain_crash(error: Exception) -> None:
+    trouble = trouble_of(error)
+    if trouble is not None:
+        _stop(str(trouble))
+    if isinstance(error, OSError) and error.filename is not None:
+        _stop(f"{error.filename}：{refusal(error)}")
+    if logging.getLogger().isEnabledFor(logging.INFO):
+        traceback.print_exception(error)
+        sys.exit(1)
+    handle, path = tempfile.mkstemp(prefix="siyu-error-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+        traceback.print_exception(error, file=file)
+    _stop(f"程序自己出错了（{type(error).__name__}），这是我们的问题。细节写在 {path}", status=1)
+
+
+def _stop(message: str, *, status: int = 2) -> None:
+    click.echo(visible(message), err=True)
+    sys.exit(status)

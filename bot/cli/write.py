@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from bot.cli.chinese import Command
 from bot.cli.common import emit_json, json_option, workspace_option
 from bot.starter import copy_starter
 from bot.workspace import inspect_workspace, show_problems
@@ -15,8 +16,8 @@ from sop.problems import Problem
 from sop.schema import json_schema
 
 
-@click.command()
-@click.argument("folder", metavar="文件夹", type=click.Path(path_type=Path))
+@click.command(cls=Command)
+@click.argument("folder", metavar="文件夹", type=click.Path(path_type=Path, readable=False))
 def init(folder: Path) -> None:
     """建一个新的工作区，里面是「小满家」的全套例子，照着改成你的。"""
     copied = copy_starter(folder)
@@ -30,7 +31,7 @@ def init(folder: Path) -> None:
     click.echo(f"  4. 满意了，在 siyu.yaml 里接上微信，siyu run --workspace {folder}")
 
 
-@click.command()
+@click.command(cls=Command)
 @workspace_option
 @json_option
 def check(root: Path, as_json: bool) -> None:
@@ -44,10 +45,18 @@ def check(root: Path, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command()
-@click.argument("which", type=click.Choice(["settings", "definitions"]), default="definitions")
+@click.command(cls=Command)
+@click.argument(
+    "which",
+    metavar="settings|definitions",
+    type=click.Choice(["settings", "definitions"]),
+    default="definitions",
+)
 def schema(which: Literal["settings", "definitions"]) -> None:
-    """打印 JSON Schema，给编辑器用：写 YAML 时自动补全和检查。"""
+    """打印 JSON Schema，给编辑器用：写 YAML 时自动补全和检查。
+
+    settings 是 siyu.yaml 的，definitions（默认）是其他 YAML 文件的。
+    """
     emit_json(json_schema(which))
 
 

@@ -1,0 +1,99 @@
+"""What was done and why, as a story: what happened, and below it what came of it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from bot.plain import source_name
+from storage.words import OUTCOMES
+
+Row = dict[str, Any]
+_WEEK = "一二三四五六日"
+_INDENT = " " * 7
+
+
+def tale(rows: Sequence[Row]) -> Iterator[str]:
+    """The lines of the story that `storage.story.explain` tells."""
+    chapters = _chapters(rows)
+    for day, events in groupby(chapters, key=lambda chapter: chapter[0]["at"][:10]):
+        date = datetime.fromisoformat(day)
+        yield f"── {date.month}月{date.day}日 周{_WEEK[date.weekday()]} ──"
+        for first, rest in events:
+            lines = [_happening(first)] if first["outcome"] == "happened" else _causes([first])
+            moment = datetime.fromisoformat(first["at"]).strftime("%H:%M")
+            yield f"{moment}  {lines[0]}"
+            yield from (_INDENT + line for line in [*lines[1:], *_causes(rest)])
+
+
+def _chapters(rows: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
+    """Each event with its consequences; what has no event stands for itself."""
+    out: list[tuple[Row, list[Row]]] = []
+    known: dict[int, list[Row]] = {}
+    for row in rows:
+        refs = row["refs"]
+        happened = row["outcome"] == "happened"
+        cause = refs.get("from_event") if happened else refs.get("event")
+        if cause in known:
+            known[cause].append(row)
+            continue
+        out.append((row, []))
+        if happened:
+            known[refs["event"]] = out[-1][1]
+    return out
+
+
+def _happening(row: Row) -> str:
+    what, because = str(row["what"]), _because(row)
+    kind = what.partition("「")[0]
+    if because.endswith(kind):  # 小雨成为好友
+        who = because.removesuffix(kind)
+        return f"{what}：{who}" if who else what
+    return f"{what}，{because}" if because else what
+
+
+def _causes(rows: Sequence[Row]) -> list[str]:
+    """Consequences, those of one rule together under what set it off."""
+    causes: dict[str, list[Row]] = {}
+    for row in rows:
+        causes.setdefault(_cause(row), []).append(row)
+    out: list[str] = []
+    for cause, found in causes.items():
+        told = [line for row in found if (line := _consequence(row))]
+        reason = next((_because(row) for row in found if _because(row).startswith(cause)), cause)
+        out += [reason.partition("；")[0], *(f"  {line}" for line in told)] if cause else told
+    return out
+
+
+def _cause(row: Row) -> str:
+    """The rule or command a row belongs to; none for what was not done."""
+    if "outbox" in row["refs"]:
+        source = source_name(row["refs"]["source"])
+        return source if source != row["refs"]["source"] else _because(row).partition("；")[0]
+    if row["outcome"] == "happened":
+        return _because(row).removeprefix("来自 ")
+    return str(row["what"]) if row["outcome"] == "done" else ""
+
+
+def _consequence(row: Row) -> str:
+    outcome = OUTCOMES.get(row["outcome"], row["outcome"])
+    match row["outcome"]:
+        case "happened":
+            return str(row["what"])
+        case "done":
+            return ""
+        case _ if "outbox" in row["refs"]:
+            reason = row["because"].partition("；")[2]
+            return f"［{outcome}］{row['what']}" + (f"，{reason}" if reason else "")
+        case _:
+            return f"［{outcome}］{row['what']}：{row['because']}"
+
+
+def _because(row: Row) -> str:
+    """Why, with the source of a tag in words."""
+    because = str(row["because"])
+    if because.startswith("来自 "):
+        return f"来自 {source_name(because.removeprefix('来自 '))}"
+    return because
