@@ -8,13 +8,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from sop.events import EventKind
+from sop.events import INTERNAL, EventKind
 from sop.times import Duration
 
 OneOrMany = str | tuple[str, ...]
+
+
+def _may_be_named(kind: EventKind) -> EventKind:
+    if kind in INTERNAL:
+        raise PydanticCustomError("enum", "没有这个选项")
+    return kind
+
+
+NamedEvent = Annotated[
+    EventKind,
+    AfterValidator(_may_be_named),
+    WithJsonSchema({"type": "string", "enum": [k.value for k in EventKind if k not in INTERNAL]}),
+]
+"""An event that an operator may name."""
 
 
 class Definition(BaseModel):
@@ -82,7 +105,7 @@ class LastMessage(Definition):
 class Count(Definition):
     """Events of a kind about the contact in a span up to now; the current one counts."""
 
-    of: EventKind
+    of: NamedEvent
     within: Duration | None = None
     at_least: int | None = Field(default=None, ge=1)
     at_most: int | None = Field(default=None, ge=0)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sop.actions import Action, Match, Place
-from sop.conditions import All, Any_, Condition, Definition, OneOrMany
+from sop.conditions import All, Any_, Condition, Definition, NamedEvent, OneOrMany
 from sop.events import EventKind
 from sop.sequences import Day, Sop
 from sop.times import HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
@@ -171,7 +171,7 @@ class Rule(Definition):
     """On an event, if a condition holds, do the actions."""
 
     id: str = Field(pattern=r"^[\w\-./]+$", description="字、字母、数字和 - _ . /，不含空格")
-    on: EventKind
+    on: NamedEvent
     where: Place | None = None
     match: Match | None = None
     if_: Condition | None = Field(default=None, alias="if")

@@ -27,7 +27,11 @@ class EventKind(StrEnum):
     SILENT = "silent"  # no message for the span a rule names; raised by the daily sweep
     LINK_CLICKED = "link_clicked"
     ORDER = "order"
-    SOP_STEP = "sop_step"  # a step of an SOP that is due; rules cannot name it
+    SOP_STEP = "sop_step"  # a step of an SOP that is due
+
+
+INTERNAL = frozenset({EventKind.SOP_STEP})
+"""Kinds that the bot records about itself and that no file may name."""
 
 
 class MessageType(StrEnum):

@@ -26,11 +26,11 @@ from sop.conditions import (
     InStage,
     IsFriend,
     LastMessage,
+    NamedEvent,
     Not,
     OneOrMany,
     by_key,
 )
-from sop.events import EventKind
 from sop.times import Clock, DayWindow, Duration, LatePolicy, parse_duration
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -67,7 +67,7 @@ class _Enter(Definition):
 class EnterOn(_Enter):
     """When the event happens to the contact (or group)."""
 
-    on: EventKind
+    on: NamedEvent
     where: GroupPlace | None = None
     match: Match | None = None
 
@@ -126,7 +126,7 @@ Enter = Annotated[
 class ExitOn(Definition):
     """The walk ends when the event happens."""
 
-    on: EventKind
+    on: NamedEvent
 
 
 Exit = Annotated[
@@ -152,7 +152,7 @@ class Goal(Definition):
     """
 
     tag: OneOrMany | None = None
-    on: EventKind | None = None
+    on: NamedEvent | None = None
     if_: Condition | None = Field(default=None, alias="if")
     within: Duration | None = None
 
@@ -207,7 +207,7 @@ class Reply(Definition):
 class WaitUntil(Definition):
     """Wait for an event or a condition before doing the step; `none` when time runs out."""
 
-    on: EventKind | None = None
+    on: NamedEvent | None = None
     if_: Condition | None = Field(default=None, alias="if")
     within: Duration
     none: Onward = Onward()
@@ -238,7 +238,7 @@ class Step(Onward):
     date: Day | None = None
     days: int = Field(default=0, ge=-60, le=60)
     at: Clock | None = None
-    on: EventKind | None = None
+    on: NamedEvent | None = None
     wait_until: WaitUntil | None = None
     if_: Condition | None = Field(default=None, alias="if")
     choose: tuple[Branch, ...] = ()
