@@ -97,6 +97,7 @@ class Doors:
         taken: set[tuple[str, int]] = set()
         for version, group in _by_version(entries):
             refused = self._refused(tx, version, group, now)
+            admitted: list[Entry] = []
             for entry in group:
                 key = (version.sop.id, entry.subject_id)
                 why = refused.get(entry.subject_id) or ("刚刚已经进来了" if key in taken else "")
@@ -104,7 +105,8 @@ class Doors:
                     notes.append((_kept_out(entry, why), entry.event_id or 0))
                 if not why:
                     taken.add(key)
-                    beginnings += self._begun(tx, me, entry, now)
+                    admitted.append(entry)
+            beginnings += self._begun(tx, me, version, admitted, now)
         rows.begin(tx, beginnings)
         return notes
 
@@ -174,29 +176,44 @@ class Doors:
                 (entry, entry.subject_id in ids) for (entry, _), ids in zip(some, held, strict=True)
             )
 
-    def _begun(self, tx: Tx, me: Me, entry: Entry, now: int) -> list[Beginning]:
-        version = entry.version
-        id_ = tx.new_id()
-        born = self._facts.birthdays(tx, {entry.subject_id: version}) if version.birthday else {}
-        facts = self._facts.plain(birthday=born.get(entry.subject_id))
-        move = begin(version.sop, id=id_, now=now, facts=facts)
-        definition = as_data(version.sop)
-        rows.save_version(
-            tx, digest=version.digest, sop=version.sop.id, definition=definition, now=now
-        )
-        rows.record_runs(tx, [(id_, run) for run in move.runs], now=now)
-        if move.walk is None:
+    def _begun(
+        self, tx: Tx, me: Me, version: Version, entries: Sequence[Entry], now: int
+    ) -> list[Beginning]:
+        if not entries:
             return []
-        enrolled = Enrolled(
-            account_id=me.id,
-            sop=version.sop.id,
-            digest=version.digest,
-            subject_id=entry.subject_id,
-            in_group=entry.in_group,
-            priority=version.sop.priority,
-            walk=move.walk,
-        )
-        return [Beginning(enrolled=enrolled, event_id=entry.event_id, because=entry.because)]
+        sop = version.sop
+        rows.save_version(tx, digest=version.digest, sop=sop.id, definition=as_data(sop), now=now)
+        asks = {entry.subject_id: version for entry in entries} if version.birthday else {}
+        born = self._facts.birthdays(tx, asks)
+        moves = [
+            (
+                entry,
+                begin(
+                    sop,
+                    id=tx.new_id(),
+                    now=now,
+                    facts=self._facts.plain(birthday=born.get(entry.subject_id)),
+                ),
+            )
+            for entry in entries
+        ]
+        return [
+            Beginning(
+                enrolled=Enrolled(
+                    account_id=me.id,
+                    sop=sop.id,
+                    digest=version.digest,
+                    subject_id=entry.subject_id,
+                    in_group=entry.in_group,
+                    priority=sop.priority,
+                    walk=move.walk,
+                ),
+                event_id=entry.event_id,
+                because=entry.because,
+            )
+            for entry, move in moves
+            if move.walk is not None
+        ]
 
 
 def _by_version(entries: Sequence[Entry]) -> list[tuple[Version, list[Entry]]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 
 from bot.doors import Entry
 from bot.happening import Me
@@ -85,12 +86,21 @@ def _called_today(
 def _festival_today(almanac: Almanac, way: EnterFestival, today: date) -> str:
     feast = today - timedelta(days=way.days)
     for name in many(way.festival):
-        try:
-            if almanac.festival(name, feast.year) == feast:
-                return f"到了{name}" if not way.days else f"离{name} {abs(way.days)} 天"
-        except KeyError:
-            continue  # a year that no calendar knows: nothing to celebrate yet
+        if any(_falls_on(partial(almanac.festival, name), year, feast) for year in _years(feast)):
+            return f"到了{name}" if not way.days else f"离{name} {abs(way.days)} 天"
     return ""
+
+
+def _years(day: date) -> tuple[int, int, int]:
+    """A lunar day may be counted to the year beside the one it falls in."""
+    return day.year - 1, day.year, day.year + 1
+
+
+def _falls_on(kept: Callable[[int], date], year: int, day: date) -> bool:
+    try:
+        return kept(year) == day
+    except KeyError:
+        return False  # a year that no calendar knows: nothing to celebrate yet
 
 
 def _born_today(
@@ -107,10 +117,7 @@ def _born_today(
 
 
 def _kept_on(almanac: Almanac, born: Birthday, day: date) -> bool:
-    try:
-        return almanac.birthday(born, day.year) == day
-    except KeyError:
-        return False
+    return any(_falls_on(partial(almanac.birthday, born), year, day) for year in _years(day))
 
 
 # --- in the morning --------------------------------------------------------------------------
