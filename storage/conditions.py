@@ -136,7 +136,8 @@ def _tagged(subject: ColumnElement[int], names: tuple[str, ...], now: int) -> Co
 
 def _ago(at: ColumnElement[int], ago: Ago, now: int) -> ColumnElement[bool]:
     if ago.within is not None:
-        return at > now - ago.within
+        # Without the first half, `not` would be NULL for who never wrote, and hold for nobody.
+        return and_(at.is_not(None), at > now - ago.within)
     return or_(at.is_(None), at <= now - (ago.before or 0))
 
 
