@@ -60,9 +60,11 @@ class Store:
         self._connection: Connection | None = None
         try:
             upgrade(self._engine)
-        except DBAPIError as error:
+        except BaseException as error:
             self._engine.dispose()
-            raise StorageError(_why_not(error, self._engine.url)) from error
+            if isinstance(error, DBAPIError):
+                raise StorageError(_why_not(error, self._engine.url)) from error
+            raise
 
     async def run(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction on the writer thread and return what it returns."""
