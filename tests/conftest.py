@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
+from tests.gateway.gateway import Gateway, missing
 from tests.support import Play, on_stage, workspace
 
 POSTGRES = "SIYU_TEST_POSTGRES"
@@ -47,11 +49,39 @@ def pytest_configure() -> None:
     socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[method-assign]
 
 
-def pytest_report_header() -> str:
-    """Say whether PostgreSQL is among the databases."""
-    if os.environ.get(POSTGRES):
-        return "postgres: yes"
-    return f"postgres: no ({POSTGRES} is not set; its tests are skipped)"
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say what was skipped and why: a header would not be shown with -q."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+    )
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def shared_gateway() -> Iterator[Gateway]:
+    """One gateway for all tests of a worker that do not kill it. Start costs a second or two."""
+    yield from _gateway()
+
+
+@pytest.fixture(scope="session")
+def mortal_gateway() -> Iterator[Gateway]:
+    """A second gateway per worker, for the tests that kill theirs; `reset()` raises it again."""
+    yield from _gateway()
+
+
+@pytest.fixture(scope="session")
+def tls_gateway() -> Iterator[Gateway]:
+    """A third, with TLS, to be killed as well."""
+    yield from _gateway(tls=True)
+
+
+def _gateway(**options: bool) -> Iterator[Gateway]:
+    if why := missing():
+        pytest.skip(why)
+    with Gateway(**options) as gateway:
+        yield gateway
 
 
 @pytest.fixture(scope="session")
@@ -109,10 +139,11 @@ def postgres_url(postgres_schema: str) -> str:
 
 
 @pytest.fixture
-def bare_postgres(postgres_schema: str) -> str:
-    """A database without tables on PostgreSQL."""
+def bare_postgres(postgres_schema: str) -> Iterator[str]:
+    """A database without tables on PostgreSQL; what a test made of it is no other's."""
     empty(postgres_schema)
-    return postgres_schema
+    yield postgres_schema
+    empty(postgres_schema)
 
 
 @pytest.fixture(
