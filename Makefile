@@ -4,26 +4,30 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 GATEWAY := tests/gateway/node_modules/.package-lock.json
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 setup: $(READY)
 
+# What builds the package itself is in requirements.txt too, so that the second step needs no network.
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "需要 Python 3.11 或更新版本（可用 make PYTHON=python3.12 指定）"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "需要 Python 3.11 或更新版本（可以用 make PYTHON=python3.12 指定）"; exit 1; }
+	@echo "准备环境，第一次要一两分钟……"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) -r requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The gateway is a real Wechaty gateway with a mock WeChat behind it; without Node its tests are skipped.
+# A real Wechaty gateway with a mock WeChat behind it. Where it cannot be had its tests are skipped.
 $(GATEWAY): tests/gateway/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix tests/gateway --ignore-scripts --no-audit --no-fund --loglevel=error; \
-	else echo "没有 npm：跳过需要真实网关的测试"; fi
+	@if ! command -v npm >/dev/null; then echo "没有 npm：需要真实网关的测试会跳过"; \
+	elif ! npm ci --prefix tests/gateway --ignore-scripts --no-audit --no-fund --loglevel=error; then \
+	rm -rf tests/gateway/node_modules; echo "网关装不上：需要真实网关的测试会跳过"; fi
 
 run: setup
 	@$(BIN)/siyu demo
 
 test: setup $(GATEWAY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -rs
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -34,5 +38,12 @@ check: setup
 bench: setup $(GATEWAY)
 	$(BIN)/python -m bench
 
+# Everything at its newest, as pyproject.toml allows, in an environment of its own.
 lock:
-	$(BIN)/python -m pip freeze --exclude-editable > requirements.txt
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --upgrade pip
+	.venv-lock/bin/python -m pip install --quiet . --group dev
+	.venv-lock/bin/python -m pip uninstall --quiet --yes siyu
+	.venv-lock/bin/python -m pip freeze --all --exclude pip > requirements.txt
+	rm -rf .venv-lock

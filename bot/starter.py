@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 
 import sop
-import templates
 from bot.plain import refusal
 from sop.errors import SiyuError
 
-_SKIPPED = {"__pycache__"}
+# `templates` lies beside `sop` wherever both are installed. It is not imported: a folder of that
+# name is also in every workspace, and would be taken for it.
+_HOME = Path(next(iter(sop.__path__))).parent
 
 
 def copy_starter(folder: Path) -> int:
@@ -21,8 +22,8 @@ def copy_starter(folder: Path) -> int:
     try:
         _must_be_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        before = _copy(Path(sop.__path__[0]) / "starter", folder)
-        return before + _copy(Path(templates.__path__[0]), folder / "templates")
+        copied = _copy(_HOME / "sop" / "starter", folder)
+        return copied + _copy(_HOME / "templates", folder / "templates")
     except OSError as error:
         reason = refusal(error)
         raise SiyuError(f"{folder} 写不进去：{reason}。换个地方，或者解决了再试一次。") from error
@@ -40,7 +41,7 @@ def _copy(source: Path, target: Path) -> int:
     count = 0
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
-        if path.is_file() and not _SKIPPED & set(relative.parts):
+        if path.is_file():
             (target / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target / relative)
             count += 1

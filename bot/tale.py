@@ -7,11 +7,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from bot.plain import source_name
+from bot.plain import day_line, source_name
 from storage.words import OUTCOMES
 
 Row = dict[str, Any]
-_WEEK = "一二三四五六日"
 _INDENT = " " * 7
 
 
@@ -19,29 +18,28 @@ def tale(rows: Sequence[Row]) -> Iterator[str]:
     """The lines of the story that `storage.story.explain` tells."""
     chapters = _chapters(rows)
     for day, events in groupby(chapters, key=lambda chapter: chapter[0]["at"][:10]):
-        date = datetime.fromisoformat(day)
-        yield f"── {date.month}月{date.day}日 周{_WEEK[date.weekday()]} ──"
+        yield day_line(datetime.fromisoformat(day))
         for first, rest in events:
-            lines = [_happening(first)] if first["outcome"] == "happened" else _causes([first])
             moment = datetime.fromisoformat(first["at"]).strftime("%H:%M")
+            happened = first["outcome"] == "happened"
+            lines = [_happening(first), *_causes(rest)] if happened else _causes([first, *rest])
             yield f"{moment}  {lines[0]}"
-            yield from (_INDENT + line for line in [*lines[1:], *_causes(rest)])
+            yield from (_INDENT + line for line in lines[1:])
 
 
 def _chapters(rows: Sequence[Row]) -> list[tuple[Row, list[Row]]]:
-    """Each event with its consequences; what has no event stands for itself."""
+    """Each event with what followed at once; what came later stands with its like."""
     out: list[tuple[Row, list[Row]]] = []
-    known: dict[int, list[Row]] = {}
+    known: dict[object, list[Row]] = {}
     for row in rows:
         refs = row["refs"]
         happened = row["outcome"] == "happened"
-        cause = refs.get("from_event") if happened else refs.get("event")
-        if cause in known:
-            known[cause].append(row)
-            continue
-        out.append((row, []))
-        if happened:
-            known[refs["event"]] = out[-1][1]
+        cause = refs.get("from_event") if happened else refs.get("event") or _cause(row)
+        if (row["at"], cause) in known:
+            known[row["at"], cause].append(row)
+        else:
+            out.append((row, []))
+            known[row["at"], refs["event"] if happened else cause] = out[-1][1]
     return out
 
 
@@ -70,8 +68,7 @@ def _causes(rows: Sequence[Row]) -> list[str]:
 def _cause(row: Row) -> str:
     """The rule or command a row belongs to; none for what was not done."""
     if "outbox" in row["refs"]:
-        source = source_name(row["refs"]["source"])
-        return source if source != row["refs"]["source"] else _because(row).partition("；")[0]
+        return _because(row).partition("；")[0].partition("：")[0]
     if row["outcome"] == "happened":
         return _because(row).removeprefix("来自 ")
     return str(row["what"]) if row["outcome"] == "done" else ""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bot.channels.simulator import Delivery
-from bot.plain import source_name, visible
+from bot.plain import day_line, source_name, visible
 from bot.stage import Stage
 from sop.messages import Accept, summary
 from storage import story
@@ -21,13 +21,17 @@ _INDENT = " " * 7
 
 
 class Transcript:
-    """Writes down what happens on a stage. Nothing is written that did not happen."""
+    """Writes down what happens on a stage. Nothing is written that did not happen.
 
-    def __init__(self, stage: Stage, *, zone: ZoneInfo, out: Print) -> None:
+    With `dates`, a line says when a new day begins.
+    """
+
+    def __init__(self, stage: Stage, *, zone: ZoneInfo, out: Print, dates: bool = False) -> None:
         self.lines = 0  # written so far
         self._stage = stage
         self._zone = zone
         self._out = out
+        self._day = self._now().date() if dates else None
         self._seen = 0
         self._unsettled: dict[int, tuple[str, str, str, str]] = {}
         stage.channel.on_delivery = self._delivered
@@ -107,8 +111,15 @@ class Transcript:
         self.line(f"{_INDENT}{mark} {text}", fg=color)
 
     def _write(self, text: str) -> None:
+        today = self._now().date()
+        if self._day not in (None, today):
+            self._out(day_line(today))
+            self._day = today
         self.lines += 1
         self._out(text)
 
     def _moment(self) -> str:
-        return datetime.fromtimestamp(self._stage.clock.now() / 1000, self._zone).strftime("%H:%M")
+        return self._now().strftime("%H:%M")
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._stage.clock.now() / 1000, self._zone)

@@ -78,7 +78,7 @@ def _chat(workspace: Workspace, store: Store, name: str | None) -> None:
         start = max(now_ms(), story.latest(connection))
     stage = Stage(workspace, store, start=start)
     load_world(store, stage.world, operators=workspace.settings.operators)
-    transcript = Transcript(stage, zone=workspace.settings.zone, out=click.echo)
+    transcript = Transcript(stage, zone=workspace.settings.zone, out=click.echo, dates=True)
     transcript.skip_to_now()
     with asyncio.Runner() as runner:
         runner.run(stage.open())
