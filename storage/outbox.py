@@ -19,6 +19,7 @@ _ECHO_TYPES = {
     "video": MessageType.VIDEO, "link": MessageType.LINK, "card": MessageType.CONTACT,
     "mini_program": MessageType.MINI_PROGRAM,
 }  # fmt: skip
+_FILES = {"image", "voice", "video"}
 
 # Found by the conversation's index: the outbox is long, a conversation is not.
 _REST_OF_BUNDLE = "WHERE conversation_id = ? AND id >= ? AND bundle_id = ? AND state = 'queued'"
@@ -310,7 +311,8 @@ def _bundle(row: Queued) -> tuple[int, int, int]:
 
 def _same(kind: str, sent: str, type: MessageType, text: str, *, mentions: bool) -> bool:
     if kind != "text":
-        return _ECHO_TYPES.get(kind) is type
+        # To some puppets every file is just a file, also one that was sent as a picture.
+        return type is _ECHO_TYPES.get(kind) or (kind in _FILES and type is MessageType.FILE)
     ours, theirs = sent.strip(), text.strip()
     # A channel writes the names it mentions before the words, as WeChat itself does.
     named = mentions and theirs.startswith("@") and theirs.endswith(ours)

@@ -199,7 +199,8 @@ class Gateway:
 
     def _build(self, command: dict[str, Any]) -> None:
         self._world.append(command)
-        self._ask(command)
+        if self._process is not None:  # else WeChat changes while the gateway is away
+            self._ask(command)
 
     def login(self, id: str) -> None:
         """Log the account in; each new connection hears of it."""

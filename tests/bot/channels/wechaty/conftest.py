@@ -1,9 +1,9 @@
-"""A real gateway per worker, and channels connected to it."""
+"""Worlds behind the workers' gateways, and channels connected to them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,8 @@ import pytest
 
 from bot.channels.port import StatusKind
 from bot.channels.wechaty import WechatyChannel
-from tests.gateway.gateway import Gateway, missing
+from tests.gateway.gateway import Gateway
 from tests.gateway.world import PATIENCE, Recorder, populate
-
-
-@pytest.fixture(scope="session")
-def shared_gateway() -> Iterator[Gateway]:
-    """One gateway for all tests of a worker that do not kill it. Start costs a second or two."""
-    if why := missing():
-        pytest.skip(why)
-    with Gateway() as gateway:
-        yield gateway
 
 
 @pytest.fixture
@@ -31,15 +22,6 @@ def gateway(shared_gateway: Gateway) -> Gateway:
     shared_gateway.reset()
     populate(shared_gateway)
     return shared_gateway
-
-
-@pytest.fixture(scope="session")
-def mortal_gateway() -> Iterator[Gateway]:
-    """A second gateway per worker, for the tests that kill theirs."""
-    if why := missing():
-        pytest.skip(why)
-    with Gateway() as gateway:
-        yield gateway
 
 
 @pytest.fixture
