@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from sop.actions import Action, Match, Place
 from sop.conditions import All, Any_, Condition, Definition, NamedEvent, OneOrMany
 from sop.events import EventKind
+from sop.rehearsal import Rehearsal
 from sop.sequences import Day, Sop
 from sop.times import HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
 
@@ -242,6 +243,7 @@ class Definitions(Definition):
     sops: tuple[Sop, ...] = ()
     words: tuple[str, ...] = ()
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    rehearsal: Rehearsal = Rehearsal()
 
     @field_validator("tags", mode="before")
     @classmethod
