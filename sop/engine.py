@@ -109,7 +109,7 @@ class Move:
 def begin(sop: Sop, *, id: int, now: int, facts: Facts) -> Move:
     """Enter the SOP at `now` and stand before its first step."""
     walk = Walk(id=id, step=sop.steps[0].id, entered_at=now, since=now)
-    return _arrive(sop, walk, sop.steps[0], now=now, facts=facts, runs=())
+    return arrive(sop, walk, sop.steps[0], now=now, facts=facts, runs=())
 
 
 def questions(sop: Sop, walk: Walk) -> dict[str, Condition]:
@@ -331,7 +331,7 @@ def _onward(
         if target is None:
             move = _end(State.DONE, f"步骤 {way.goto} 已经不在这个版本里", runs=runs)
         else:
-            move = _arrive(sop, walk, target, now=now, facts=facts, runs=runs)
+            move = arrive(sop, walk, target, now=now, facts=facts, runs=runs)
     else:
         move = _after(sop, walk, walk.step, facts=facts, now=now, runs=runs)
     return replace(move, actions=(*way.do, *move.actions), answer=answer)
@@ -343,10 +343,10 @@ def _after(
     following = sop.following(step)
     if following is None:
         return _end(State.DONE, "走完了全部步骤", runs=runs)
-    return _arrive(sop, walk, following, now=now, facts=facts, runs=runs)
+    return arrive(sop, walk, following, now=now, facts=facts, runs=runs)
 
 
-def _arrive(
+def arrive(
     sop: Sop, walk: Walk, step: Step, *, now: int, facts: Facts, runs: tuple[Run, ...]
 ) -> Move:
     """Stand before `step`: when it is due, or what it waits for."""
