@@ -20,6 +20,7 @@ async def test_the_alarm_rings_at_once_for_what_is_already_due() -> None:
         async with asyncio.timeout(2):
             for late in (0, 10_000, 400 * 86_400_000):
                 await alarm.wait(SystemClock().now() - late)
+                assert not alarm._rung.is_set()
     finally:
         alarm.close()
 
@@ -43,6 +44,7 @@ async def test_a_ring_ends_a_wait_without_an_end() -> None:
         asyncio.get_running_loop().call_soon(alarm.ring)
         async with asyncio.timeout(2):
             await waiting
+        assert not alarm._rung.is_set()
     finally:
         alarm.close()
 
@@ -53,6 +55,7 @@ async def test_a_ring_before_the_wait_is_not_lost() -> None:
         alarm.ring()
         async with asyncio.timeout(2):
             await alarm.wait(None)
+        assert not alarm._rung.is_set()
     finally:
         alarm.close()
 
