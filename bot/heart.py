@@ -14,30 +14,27 @@ from dataclasses import replace
 
 from bot.almanac import ChineseAlmanac
 from bot.arrivals import Arrivals
-from bot.commands import Commands
 from bot.doors import Doors
+from bot.effects import CHAIN, Effects, is_echo
 from bot.happening import Happening, Me
 from bot.sops import Sops
 from bot.walk_facts import WalkFacts
 from bot.walker import Walker
 from bot.wording import Wording
 from bot.workspace import Workspace
-from sop.decisions import Decision, Note, Rest, StepBack
-from sop.events import Event, EventKind, MessageType, Person, Room
+from sop.decisions import Decision, Note, Rest
+from sop.events import Event, EventKind, Person, Room
 from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
 from sop.times import show_duration
 from storage import events as facts
-from storage import people
 from storage.apply import apply, write_notes
 from storage.conditions import passing
 from storage.enrollments import next_due
-from storage.outbox import echo
 from storage.stages import StageMove, move_stages
 from storage.store import Tx
 from storage.tags import TagChange, tags_of
 
 log = logging.getLogger("siyu.heart")
-CHAIN = 8  # rules on tags may set each other off this many times, then the chain is cut
 LINKS = 200  # and this many times in all for one contact or group, when chains branch out
 WALKERS = 500  # enrollments moved in one round
 ROUNDS = 20  # rounds in one transaction; the rest waits for the next turn
@@ -57,7 +54,7 @@ class Heart:
         self.walker = Walker(workspace, self.sops, walk_facts)
         self.doors = Doors(self.sops, walk_facts)
         self._arrivals = Arrivals(workspace)
-        self._commands = Commands(workspace)
+        self._effects = Effects(workspace, self.book)
 
     def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
         """Take a batch of events in their order; those recorded before are left out."""
@@ -191,12 +188,11 @@ class Heart:
         )
 
     def _wave(self, tx: Tx, me: Me, wave: Sequence[Happening], now: int) -> list[Happening]:
-        wave = [h for h in wave if not self._is_echo(tx, h, now)]
+        wave = [h for h in wave if not is_echo(tx, h, now=now)]
         facts.record(tx, me.id, [_row(h) for h in wave], now=now)
-        changes: list[TagChange] = []
-        alive = [h for h in wave if self._effect(tx, me, h, now, changes)]
+        alive, own, changes = self._effects.of(tx, me, wave, now=now)
         heard, answered = self.walker.hear(tx, alive, now=now)
-        decided = heard + self._decide(tx, me, alive, now, answered)
+        decided = own + heard + self._decide(tx, me, alive, now, answered)
         changes += self._carry_out(tx, me, decided, now)
         notes = self.doors.enter(tx, me, self.doors.entering(tx, alive, now=now), now=now)
         write_notes(tx, notes, now=now)
@@ -205,100 +201,6 @@ class Heart:
             self._tag_happening(tx, change, now, depth.get(change.event_id or 0, 0) + 1)
             for change in changes
         ]
-
-    def _effect(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
-        """What an event does by itself; False when rules have no say in it."""
-        match h.event.kind:
-            case EventKind.MESSAGE if h.event.from_self:
-                self._own_message(tx, me, h, now)
-                return False
-            case EventKind.MESSAGE:
-                return self._message(tx, me, h, now, changes)
-            case EventKind.FRIEND_ADDED if h.contact_id is not None:
-                return self._befriended(tx, h.contact_id, now)
-            case EventKind.FRIEND_REMOVED if h.contact_id is not None:
-                people.set_friend(tx, [h.contact_id], friend=False, now=now)
-            case EventKind.GROUP_JOINED if h.group_id and h.contact_id:
-                people.join_members(
-                    tx, h.group_id, [h.contact_id], joined_at=h.event.at, inviter=h.by_id
-                )
-            case EventKind.GROUP_LEFT if h.group_id:
-                self._left(tx, me, h)
-            case _:
-                pass
-        if h.depth == CHAIN + 1:
-            self._cut(tx, h, now)
-        return h.depth <= CHAIN
-
-    def _cut(self, tx: Tx, h: Happening, now: int) -> None:
-        if self.book.listens(h.event.kind) and h.conversation is not None:
-            note = Note(
-                subject_id=h.conversation, what="标签规则", outcome="withheld",
-                because=f"标签规则一直在互相触发（这次是「{h.event.text}」），到此为止",
-            )  # fmt: skip
-            write_notes(tx, [(note, h.id)], now=now)
-
-    def _message(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
-        if h.group_id and h.contact_id:
-            people.count_group_messages(tx, [(h.group_id, h.contact_id, h.event.at)])
-        sender = h.event.contact
-        if sender is None or h.contact_id is None or sender.external_id in facts.other_accounts(tx):
-            return False
-        if h.group_id is None and sender.external_id in self.settings.operators:
-            commanded = self._commands.handle(tx, me, h, now=now)
-            if commanded is not None:
-                changes += apply(tx, me.id, commanded, now=now)
-                return False
-        return True
-
-    def _befriended(self, tx: Tx, contact: int, now: int) -> bool:
-        already = facts.friend_since(tx, contact) is not None
-        if not already:
-            people.set_friend(tx, [contact], friend=True, now=now)
-        return not already
-
-    def _left(self, tx: Tx, me: Me, h: Happening) -> None:
-        if h.group_id is None:
-            return
-        if h.contact_id is not None:
-            people.leave_members(tx, h.group_id, [h.contact_id], at=h.event.at)
-        elif h.event.contact and h.event.contact.external_id == me.external_id:
-            people.set_group_gone(tx, h.group_id)
-
-    def _is_echo(self, tx: Tx, h: Happening, now: int) -> bool:
-        """Whether this is the gateway's report of what the outbox sent; settles its row if so."""
-        event = h.event
-        return (
-            event.from_self
-            and h.conversation is not None
-            and echo(
-                tx,
-                h.conversation,
-                external_id=event.external_id,
-                type=event.type,
-                text=event.text,
-                at=event.at,
-                now=now,
-            )
-        )
-
-    def _own_message(self, tx: Tx, me: Me, h: Happening, now: int) -> None:
-        """The account's human wrote, so the bot steps back."""
-        event, conversation = h.event, h.conversation
-        if conversation is None or event.type is MessageType.RECALLED:
-            return
-        if event.data.get("by_plugin"):
-            return
-        pause = StepBack(
-            conversation_id=conversation, until=now + self.settings.takeover,
-            because="人工接管：主人在手机上亲自回复了",
-        )  # fmt: skip
-        span = show_duration(self.settings.takeover)
-        note = Note(
-            subject_id=conversation, what="自动回复", outcome="paused",
-            because=f"主人亲自回复了，机器人退后 {span}",
-        )  # fmt: skip
-        self._carry_out(tx, me, [(pause, h), (note, h)], now)
 
     # --- deciding ---------------------------------------------------------------------------
 
