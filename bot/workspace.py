@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bot.almanac import ChineseAlmanac
 from bot.language import Matcher, Pattern, regex_problem
 from bot.render import Templates
 from sop.check import check
@@ -205,6 +206,7 @@ def _inspect(root: Path, survey: _Survey, *, env: Mapping[str, str]) -> _Inspect
         template_names=templates.names(),
         inline_problem=templates.inline_problem if _knows_names(loaded) else lambda _: None,
         regex_problem=regex_problem,
+        festivals=ChineseAlmanac().festivals(),
     )
     found = tuple(sorted({*survey.problems, *loaded.problems, *problems, *checked}))
     settings, definitions = loaded.settings, loaded.definitions

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from sop.actions import AcceptFriend, AddTag, GroupPlace, Match, RemoveTag, Say, SetAttribute
-from sop.conditions import All, Any_, Condition, Count, Counted, Not, many
+from sop.actions import (
+    AcceptFriend,
+    AddTag,
+    Enroll,
+    GroupPlace,
+    Leave,
+    Match,
+    RemoveTag,
+    Say,
+    SetAttribute,
+)
+from sop.conditions import Count, many
 from sop.definitions import Definitions, Rule
 from sop.events import EventKind
 from sop.mistakes import Mistake
+from sop.nodes import Node
 from sop.source import Path
 
-_IN_GROUPS = frozenset(
+IN_GROUPS = frozenset(
     {
         EventKind.GROUP_JOINED,
         EventKind.GROUP_LEFT,
@@ -22,13 +33,13 @@ _IN_GROUPS = frozenset(
 _OF_A_FRIENDSHIP = frozenset(
     {EventKind.FRIEND_REQUEST, EventKind.FRIEND_ADDED, EventKind.FRIEND_REMOVED}
 )
-_OF_A_PERSON = _OF_A_FRIENDSHIP | {
+OF_A_PERSON = _OF_A_FRIENDSHIP | {
     EventKind.STAGE_CHANGED,
     EventKind.SILENT,
     EventKind.LINK_CLICKED,
     EventKind.ORDER,
 }
-_WITHOUT_A_PERSON = frozenset({EventKind.GROUP_RENAMED, EventKind.GROUP_ENTERED})
+WITHOUT_A_PERSON = frozenset({EventKind.GROUP_RENAMED, EventKind.GROUP_ENTERED})
 
 
 def rule_mistakes(definitions: Definitions) -> Iterator[Mistake]:
@@ -37,9 +48,7 @@ def rule_mistakes(definitions: Definitions) -> Iterator[Mistake]:
         path: Path = ("rules", index)
         yield from _place(path, rule)
         yield from _actions(path, rule)
-        yield from _match(path, rule.match)
-        if rule.if_:
-            yield from _condition((*path, "if"), rule.if_)
+        yield from _walkers(path, rule, definitions)
     yield from _shadowed(definitions.rules)
 
 
@@ -50,10 +59,10 @@ def _place(path: Path, rule: Rule) -> Iterator[Mistake]:
         expected = "如 where: {group_tag: 转化群} 或 where: {kind: 转化}"
         yield Mistake(at, "where 没有说是哪些群", expected)
     in_group = isinstance(where, GroupPlace) or where in ("group", "mention")
-    if in_group and on in _OF_A_PERSON:
+    if in_group and on in OF_A_PERSON:
         hint = "去掉 where；要看人在不在某个群，用 if: {in_group: 群标签}"
         yield Mistake(at, f"on: {on} 不发生在群里，这条规则永远不会执行", hint=hint)
-    elif where == "private" and on in _IN_GROUPS:
+    elif where == "private" and on in IN_GROUPS:
         hint = "去掉 where；想私聊回复，写 {say: …, to: private}"
         yield Mistake(at, f"on: {on} 只发生在群里，这条规则永远不会执行", hint=hint)
     elif where == "mention" and on is not EventKind.MESSAGE:
@@ -74,13 +83,20 @@ def _actions(path: Path, rule: Rule) -> Iterator[Mistake]:
             case Say():
                 yield from _say(at, rule, action, accepted=accepted)
             case AddTag(on="group") | RemoveTag(on="group"):
-                if rule.on in _OF_A_PERSON or rule.where == "private":
+                if rule.on in OF_A_PERSON or rule.where == "private":
                     hint = "去掉 on: group，标签就加在人身上"
                     yield Mistake(at, "这里没有群，没法给群加减标签", hint=hint)
             case AddTag() | RemoveTag() | SetAttribute():
-                if rule.on in _WITHOUT_A_PERSON:
+                if rule.on in WITHOUT_A_PERSON:
                     hint = "给群加标签，写 {tag: …, on: group}"
                     yield Mistake(at, f"on: {rule.on} 说的是群，没有哪个人可以改", hint=hint)
+
+
+def _walkers(path: Path, rule: Rule, definitions: Definitions) -> Iterator[Mistake]:
+    group = rule.on in WITHOUT_A_PERSON
+    for index, action in enumerate(rule.do):
+        if isinstance(action, Enroll | Leave):
+            yield from target_mistakes((*path, "do", index), action, definitions, group=group)
 
 
 def _say(at: Path, rule: Rule, action: Say, *, accepted: bool) -> Iterator[Mistake]:
@@ -90,37 +106,49 @@ def _say(at: Path, rule: Rule, action: Say, *, accepted: bool) -> Iterator[Mista
     elif rule.on is EventKind.FRIEND_REQUEST and not accepted:
         hint = "先写 {accept: true}；欢迎的话放到 on: friend_added 的规则里"
         yield Mistake(at, "对方还不是好友，这句话发不出去", hint=hint)
-    elif action.to == "private" and rule.on in _WITHOUT_A_PERSON:
+    elif action.to == "private" and rule.on in WITHOUT_A_PERSON:
         hint = "去掉 to: private，就在群里说"
         yield Mistake((*at, "to"), f"on: {rule.on} 没有哪个人可以私聊", hint=hint)
 
 
-def _match(path: Path, match: Match | None) -> Iterator[Mistake]:
-    if match is None:
-        return
+def node_mistakes(nodes: Iterable[Node]) -> Iterator[Mistake]:
+    """Matches and counts, wherever they are, that can never hold."""
+    for path, node in nodes:
+        if isinstance(node, Match):
+            yield from _match(path, node)
+        elif isinstance(node, Count):
+            yield from _count(path, node)
+
+
+def _match(path: Path, match: Match) -> Iterator[Mistake]:
     unwanted = set(many(match.none))
     for index, word in enumerate(many(match.all)):
         if word in unwanted:
-            at: Path = (*path, "match", "all", index)
-            yield Mistake(
-                at, f"{word} 既要有（all）又不能有（none），永远不会匹配", hint="删掉一处"
-            )
+            message = f"{word} 既要有（all）又不能有（none），永远不会匹配"
+            yield Mistake((*path, "all", index), message, hint="删掉一处")
     if match.any and unwanted.issuperset(many(match.any)) and not (match.regex or match.like):
-        at = (*path, "match", "any")
-        yield Mistake(at, "any 里的词都写进了 none，永远不会匹配", hint="从 none 里删掉它们")
+        message = "any 里的词都写进了 none，永远不会匹配"
+        yield Mistake((*path, "any"), message, hint="从 none 里删掉它们")
 
 
-def _condition(path: Path, condition: Condition) -> Iterator[Mistake]:
-    match condition:
-        case Not(not_=inner):
-            yield from _condition((*path, "not"), inner)
-        case All(all=parts) | Any_(any=parts):
-            key = "all" if isinstance(condition, All) else "any"
-            for index, part in enumerate(parts):
-                yield from _condition((*path, key, index), part)
-        case Counted(count=Count(at_least=int(low), at_most=int(high))) if high < low:
-            message = f"至少 {low} 又至多 {high}，永远不会满足"
-            yield Mistake((*path, "count", "at_most"), message, hint="at_most 要不小于 at_least")
+def _count(path: Path, count: Count) -> Iterator[Mistake]:
+    low, high = count.at_least, count.at_most
+    if low is not None and high is not None and high < low:
+        message = f"至少 {low} 又至多 {high}，永远不会满足"
+        yield Mistake((*path, "at_most"), message, hint="at_most 要不小于 at_least")
+
+
+def target_mistakes(
+    path: Path, action: Enroll | Leave, definitions: Definitions, *, group: bool
+) -> Iterator[Mistake]:
+    """An SOP for groups where there is a person, or the other way round."""
+    key = "enroll" if isinstance(action, Enroll) else "leave"
+    name = action.enroll if isinstance(action, Enroll) else action.leave
+    theirs = "contact" if group else "group"
+    if any(sop.id == name and sop.for_ == theirs for sop in definitions.sops):
+        who, here = ("人", "群") if group else ("群", "人")
+        hint = f"换一个给{here}走的 SOP，或者在 {name} 里写 for: {'group' if group else 'contact'}"
+        yield Mistake((*path, key), f"{name} 是给{who}走的 SOP，这里只有{here}", hint=hint)
 
 
 def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Mistake]:

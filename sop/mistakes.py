@@ -10,10 +10,13 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from sop.events import EventKind
+from sop.conditions import CONDITION_KEYS
+from sop.events import INTERNAL, EventKind
 from sop.problems import did_you_mean
 from sop.rules import EVENT_NAMES
+from sop.sequences import WEEKDAYS
 from sop.source import Path
+from sop.times import parse_duration
 from sop.trails import Model, Trail, fits, keys_of, members_of, tags_of, walk
 
 
@@ -167,6 +170,8 @@ def _unknown_key(trail: Trail) -> Mistake:
     key = str(trail.path[-1])
     *outer, model = trail.models
     hint = did_you_mean(key, keys_of(model))
+    if key in CONDITION_KEYS and "all" in keys_of(model):
+        hint = f"条件写进 all 里：all: [{{{key}: …}}]"
     nearly = any(key in known for known in keys_of(model))
     if not nearly and any(key in keys_of(around) for around in outer):
         hint = f"{key} 要往外写一层：左边和外面那一层的键对齐"
@@ -176,28 +181,39 @@ def _unknown_key(trail: Trail) -> Mistake:
 
 
 def _one_of_keys(keys: list[str], given: object, trail: Trail) -> Mistake:
-    what = "动作" if "say" in keys else "条件" if "stage" in keys else "写法"
+    what = "动作" if "say" in keys else "进入方式" if "audience" in keys else "条件"
     expected = one_of(keys)
     if not isinstance(given, dict):
-        hint = _colon_hint(given)
+        message, hint = f"这里要写一个{what}", _colon_hint(given)
         if isinstance(given, str) and given and not hint:
-            hint = f"是不是想写 {{{keys[0]}: {given}}}？"
+            hint = f"是不是想写 {{{_likely_key(keys, given)}: {given}}}？"
         if isinstance(given, list):
             hint = "几个条件要一起写成 all: [ … ]（都满足）或 any: [ … ]（满足一个）"
-        message = f"这里要写一个{what}"
         return Mistake(trail.path, message, expected, show_value(given), hint)
     present = [key for key in keys if key in given]
     if present:
-        both = " 和 ".join(present)
-        hint = "拆成几项，每项前面一个 -"
-        if what == "条件":
-            hint = f"写成 all: [{', '.join(f'{{{key}: …}}' for key in present)}]"
-        return Mistake(trail.path, f"一个{what}里写了 {both}，只能写一个", hint=hint)
+        message = f"一个{what}里写了 {' 和 '.join(present)}，只能写一个"
+        return Mistake(trail.path, message, hint=_split_hint(what, present))
     if not given:
         return Mistake(trail.path, f"这里要写一个{what}", expected, "空的")
     key = str(next(iter(given)))
     hint = did_you_mean(key, keys)
     return Mistake((*trail.path, key), f"不认识的{what} {key}", expected, hint=hint, at_key=True)
+
+
+def _likely_key(keys: list[str], given: str) -> str:
+    if "on" in keys:
+        return "on" if given in list(EventKind) else "tag"
+    return keys[0]
+
+
+def _split_hint(what: str, present: list[str]) -> str:
+    if what == "条件" and "on" not in present:
+        return f"写成 all: [{', '.join(f'{{{key}: …}}' for key in present)}]"
+    split = "拆成几项，每项前面一个 -"
+    if what == "进入方式" and "on" in present:
+        return f"只写 {present[1]} 就够了；想两种都能进，{split}"
+    return f"发生一个就算的话，{split}" if what == "条件" else split
 
 
 def _unknown_kind(context: Mapping[str, Any], given: object, trail: Trail) -> Mistake:
@@ -211,11 +227,20 @@ def _unknown_kind(context: Mapping[str, Any], given: object, trail: Trail) -> Mi
 
 
 def _unknown_choice(choices: list[str], given: object, trail: Trail) -> Mistake:
+    choices = [choice for choice in choices if choice not in INTERNAL]
     hint = did_you_mean(given, choices) if isinstance(given, str) else ""
     shown = choices
+    if choices == list(WEEKDAYS):
+        hint = hint or _weekday_hint(given)
     if trail.annotation is EventKind:
-        shown = [f"{kind}（{name}）" for kind, name in EVENT_NAMES.items()]
+        shown = [f"{kind}（{EVENT_NAMES[EventKind(kind)]}）" for kind in choices]
     return Mistake(trail.path, f"{trail.name} 没有这个选项", one_of(shown), show_value(given), hint)
+
+
+def _weekday_hint(given: object) -> str:
+    found = next((n for n, day in enumerate("一二三四五六日") if day in str(given)), None)
+    found = 6 if found is None and "天" in str(given) else found
+    return "" if found is None else f"是不是想写 {WEEKDAYS[found]}？"
 
 
 def _choices(annotation: Any) -> list[str]:
@@ -253,4 +278,15 @@ def _text_hint(given: object, expected: str = "") -> str:
         return '引号要用英文的 " "'
     if expected.startswith("一段时间"):
         return "s 秒，m 分钟，h 小时，d 天，w 周"
+    if isinstance(given, str) and _is_span(given):
+        for opening in ("skip after", "after"):
+            if f"{opening} " in expected:
+                return f"是不是想写 {opening} {given}？"
     return ""
+
+
+def _is_span(text: str) -> bool:
+    try:
+        return parse_duration(text) > 0
+    except ValueError:
+        return False

@@ -157,6 +157,8 @@ def fits(root: object, path: Path, label: str, members: tuple[Any, ...]) -> bool
     same = [m for m in members if _shape(m) == shape]
     if isinstance(value, dict) and same:
         same = [max(same, key=lambda m: len(value.keys() & set(_keys(m))))]
+    if shape == "scalar" and not same:  # more likely a mapping without its key than a whole list
+        same = [m for m in members if _shape(m) == "map"]
     return not same or any(_is_labelled(m, label) for m in same)
 
 

@@ -17,7 +17,7 @@ from sop.trails import keys_of
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = "community: 小满家\noperators: [wxid_boss]\n"
-STARTER = [path.read_text(encoding="utf-8") for path in (ROOT / "sop/starter").glob("*.yaml")]
+STARTER = [path.read_text(encoding="utf-8") for path in (ROOT / "sop/starter").rglob("*.yaml")]
 CASES = [path.read_text(encoding="utf-8") for path in (ROOT / "tests/golden").rglob("*.txt")]
 
 
@@ -32,6 +32,7 @@ def cross_check(loaded: Loaded) -> list[Problem]:
         template_names=["welcome"],
         inline_problem=lambda text: None,
         regex_problem=lambda text: None,
+        festivals=["春节", "中秋"],
     )
 
 
@@ -130,8 +131,8 @@ def test_variables_survive_other_mistakes_in_the_settings() -> None:
 
 def test_the_starter_is_without_a_mistake() -> None:
     files = {
-        path.name: path.read_text(encoding="utf-8")
-        for path in (ROOT / "sop/starter").glob("*.yaml")
+        str(path.relative_to(ROOT / "sop/starter")): path.read_text(encoding="utf-8")
+        for path in (ROOT / "sop/starter").rglob("*.yaml")
     }
     assert load(files, env={}).problems == ()
 

@@ -41,4 +41,4 @@ def test_screen(case: Path, tmp_path: Path) -> None:
 
 
 def test_there_are_enough_cases() -> None:
-    assert len(CASES) >= 45
+    assert len(CASES) >= 110

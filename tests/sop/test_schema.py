@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sop.definitions import STAGES
-from sop.events import EventKind, MessageType
+from sop.events import INTERNAL, EventKind, MessageType
 from sop.schema import json_schema
+from sop.sequences import WEEKDAYS
 from sop.source import read_source
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,47 @@ rules:
     gather: 30s
     do: [{say: welcome_group}]
 words:
+stages:
+  流失期: {friend: false}
+audiences:
+  - id: 高意向未购
+    all: [{tag: 意向/高}, {not: {tag: 已购买}}, {last_message: {within: 7d}}]
+sops:
+  - id: new-friend
+    title: 新好友七天培育
+    enter: {on: friend_added}
+    again: after 30d
+    exit: [{tag: 已购买}, {on: friend_removed}]
+    goal: {tag: 已购买, within: 14d}
+    window: "09:00-21:00"
+    late: skip after 2h
+    steps:
+      - id: 问一问
+        day: 3
+        at: "20:00"
+        if: {stage: [引入期, 成长期]}
+        do: [{say: sop/new-friend/ask}]
+        reply:
+          within: 24h
+          cases:
+            - match: {any: [要, 想要, 好的]}
+              do: [{tag: 意向/高}, {enroll: first-order}]
+              goto: last
+            - match: {any: [不用, 不需要]}
+              then: exit
+          none: {do: [{tag: 沉默}]}
+      - id: last
+        weekday: [tue, thu]
+        at: "19:30"
+        choose:
+          - if: {tag: 意向/高}
+            do: [{say: sop/new-friend/offer}]
+          - goto: 问一问
+  - id: room
+    for: group
+    enter: [{tag: 训练营}, {date: 2026-12-01}, {festival: 春节, days: -3}]
+    steps:
+      - {id: a, wait_until: {on: group_joined, within: 1d}, do: [{say: hi}], then: exit}
 """
 
 
@@ -89,8 +131,9 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
             return not isinstance(value, str) or re.search(rule, value) is not None
         case "minLength" | "minItems" | "minProperties":
             return not hasattr(value, "__len__") or len(value) >= rule
-        case "minimum":
-            return bool(value >= rule)
+        case "minimum" | "maximum":
+            more = value >= rule if key == "minimum" else value <= rule
+            return bool(more) if isinstance(value, int) else True
         case "anyOf":
             return any(fits(value, one, root) for one in rule)
         case "oneOf":
@@ -121,7 +164,7 @@ def test_the_examples_of_the_design_are_valid() -> None:
     assert valid("definitions", CONVERSATIONS)
 
 
-@pytest.mark.parametrize("path", sorted(STARTER.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(STARTER.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_the_starter_is_valid(path: Path) -> None:
     kind = "settings" if path.name == "siyu.yaml" else "definitions"
     assert valid(kind, path.read_text(encoding="utf-8"))
@@ -136,6 +179,12 @@ def test_the_starter_is_valid(path: Path) -> None:
         ("definitions", CONVERSATIONS.replace("friend_added", "friend_add")),
         ("definitions", CONVERSATIONS.replace("{not: {tag: 同行}}", "{tag: 同行, stage: 成长期}")),
         ("definitions", CONVERSATIONS.replace("[{say: welcome}]", "[{sya: welcome}]")),
+        ("definitions", CONVERSATIONS.replace("[tue, thu]", "[周二]")),
+        ("definitions", CONVERSATIONS.replace("after 30d", "30d")),
+        ("definitions", CONVERSATIONS.replace("days: -3", "days: -300")),
+        ("definitions", CONVERSATIONS.replace("date: 2026-12-01", "date: 12月1日")),
+        ("definitions", CONVERSATIONS.replace("then: exit", "then: 结束")),
+        ("definitions", CONVERSATIONS.replace("friend_removed", "sop_step")),
     ],
 )
 def test_mistakes_are_invalid(kind: str, text: str) -> None:
@@ -173,6 +222,8 @@ def test_every_key_is_documented_and_no_other() -> None:
     assert documented() == models
 
 
-@pytest.mark.parametrize("word", [*EventKind, *MessageType, *STAGES])
+@pytest.mark.parametrize(
+    "word", [*sorted(set(EventKind) - INTERNAL), *MessageType, *STAGES, *WEEKDAYS]
+)
 def test_every_word_to_choose_from_is_documented(word: str) -> None:
     assert f"`{word}`" in DOCS.read_text(encoding="utf-8")
