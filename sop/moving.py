@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import assert_never
 
 from sop.engine import Facts, Phase, Run, Walk, arrive, relocate
 from sop.sequences import TIMINGS, Onward, Sop, Step
@@ -35,6 +36,23 @@ class Moved:
     walk: Walk | None
     how: How
     runs: tuple[Run, ...] = ()
+
+
+def how_words(how: How, step: str, to: str | None) -> str:
+    """What becomes of somebody at `step`, who stands at `to` then."""
+    match how:
+        case How.STAYS:
+            return f"留在 {step}，时间不变"
+        case How.RETIMED:
+            return f"留在 {step}，时间按新版本重新算"
+        case How.HEARD_OUT:
+            return f"{step} 不再等回复，接着走 {to}"
+        case How.STEP_GONE:
+            return f"{step} 没有了，接着走 {to}"
+        case How.OVER:
+            return "后面没有步骤了，到此结束"
+        case _:
+            assert_never(how)
 
 
 def move_over(

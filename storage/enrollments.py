@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from sop.conditions import Condition
 from sop.engine import Phase, Run, State, Walk
@@ -78,6 +78,44 @@ def next_due(tx: Tx, account: int) -> int | None:
         account,
     )
     return int(rows[0][0]) if rows else None
+
+
+def outdated(connection: Connection, sop: str, digest: str, *, limit: int) -> list[Enrolled]:
+    """Active enrollments of other versions of an SOP, oldest first."""
+    rows = fetch(
+        connection,
+        f"SELECT {_COLUMNS} FROM enrollment WHERE sop = ? AND state = 'active' AND digest <> ?"  # noqa: S608
+        f" ORDER BY id LIMIT ?{_locked(connection)}",
+        sop,
+        digest,
+        limit,
+    )
+    return [_enrolled(row) for row in rows]
+
+
+def active(tx: Tx, ids: Collection[int]) -> dict[int, Enrolled]:
+    """Those of these enrollments that have not ended, by id."""
+    rows = fetch_in(
+        tx.connection,
+        f"SELECT {_COLUMNS} FROM enrollment WHERE state = 'active'"  # noqa: S608
+        f" AND id IN {{in}}{_locked(tx.connection)}",
+        ids,
+    )
+    return {row[0]: _enrolled(row) for row in rows}
+
+
+def repin(tx: Tx, pins: Sequence[tuple[str, int, Walk]]) -> None:
+    """Write walks that stand in another version now: (digest, priority, walk) each.
+
+    One that had ended goes on.
+    """
+    run_rows(
+        tx.connection,
+        "UPDATE enrollment SET digest = ?, priority = ?, past = ?, state = 'active',"
+        " ended_at = NULL, reason = '' WHERE id = ?",
+        [(digest, priority, _past(walk.past), walk.id) for digest, priority, walk in pins],
+    )
+    stand(tx, [walk for _, _, walk in pins])
 
 
 def begin(tx: Tx, beginnings: Sequence[Beginning]) -> None:
@@ -284,6 +322,12 @@ def pauses(tx: Tx, subjects: Collection[int], *, now: int) -> dict[int, tuple[st
         now,
     )
     return {row[0]: (row[1], int(row[2] or 0)) for row in rows}
+
+
+def _locked(connection: Connection) -> str:
+    """For rows that the running bot might move meanwhile; a reader locks nothing."""
+    writes = connection.get_execution_options().get("siyu_writes")
+    return " FOR UPDATE" if writes and connection.dialect.name == "postgresql" else ""
 
 
 def _enrolled(row: Any) -> Enrolled:
