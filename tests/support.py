@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -58,6 +58,10 @@ def write(path: Path, text: str) -> None:
     """Put a text into a file, with the folders it needs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+class ReachedOut(Exception):
+    """A test tried to open a connection to another machine."""
 
 
 @dataclass(slots=True)
@@ -206,6 +210,9 @@ class Play:
         ]
 
 
+Perform = Callable[..., Awaitable[Play]]
+
+
 def populate(world: World) -> None:
     """Two friends, a stranger, an operator, and a group of 转化 with a few members."""
     world.add_person("wxid_boss", "老板", friend=True)
@@ -243,7 +250,9 @@ __all__ = [
     "SECOND",
     "START",
     "ZONE",
+    "Perform",
     "Play",
+    "ReachedOut",
     "World",
     "at",
     "on_stage",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sop.events import EventKind
-from tests.conftest import Perform
-from tests.support import DAY, HOUR, Play, World
+from tests.support import DAY, HOUR, Perform, Play, World
 
 RULES = """
 tags:
@@ -118,8 +117,8 @@ async def test_a_person_of_another_account_is_out_of_reach(perform: Perform) -> 
 @pytest.mark.parametrize(
     "text", ["/标签", "/标签 Liz", "/去标签 Liz", "/看", "/暂停", "/恢复", "/"]
 )
-async def test_a_command_that_lacks_something_says_so(perform: Perform, text: str) -> None:
-    play = await perform(RULES, people=people)
+async def test_a_command_that_lacks_something_says_so(rehearse: Perform, text: str) -> None:
+    play = await rehearse(RULES, people=people)
     answer = await ask(play, text)
     assert "比如" in answer or "/帮助" in answer
     assert play.rows("SELECT * FROM tagging") == [] and play.rows("SELECT * FROM pause") == []

@@ -13,8 +13,7 @@ from bot.courier import SEND_TIMEOUT
 from sop.events import EventKind
 from sop.messages import Body
 from storage.outbox import strand
-from tests.conftest import Perform
-from tests.support import DAY, HOUR, MINUTE, NO_GAPS, SECOND, Play, World, at
+from tests.support import DAY, HOUR, MINUTE, NO_GAPS, SECOND, Perform, Play, World, at
 
 CALM = (
     "limits: {contact: {per_day: 99, per_week: 99},"

@@ -10,8 +10,7 @@ from sop.decisions import GiveTag
 from sop.events import Event, EventKind, MessageType, Person, Room
 from storage.people import account_id
 from storage.tags import change_tags
-from tests.conftest import Perform
-from tests.support import DAY, HOUR, LEGAL_STATES, MINUTE, NO_GAPS, SECOND, World, at
+from tests.support import DAY, HOUR, LEGAL_STATES, MINUTE, NO_GAPS, SECOND, Perform, World, at
 
 PRICE = "- {id: price, on: message, match: {any: [价格]}, do: [{say: a}]}"
 

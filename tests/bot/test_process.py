@@ -21,7 +21,6 @@ from bot.stage import Stage
 from sop.events import Event, EventKind, MessageType, Person
 from storage.people import account_id
 from storage.store import Store
-from tests.conftest import Perform
 from tests.support import (
     DAY,
     HOUR,
@@ -29,6 +28,7 @@ from tests.support import (
     MINUTE,
     SECOND,
     START,
+    Perform,
     Play,
     on_stage,
     populate,
@@ -400,7 +400,7 @@ def check_outbox(play: Play) -> None:
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

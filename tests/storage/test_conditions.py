@@ -207,7 +207,7 @@ def ask(condition: Any, ids: list[int], tx: Tx) -> set[int]:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
