@@ -51,6 +51,14 @@ class Undone:
     relocated: int = 0  # they had gone on meanwhile
     left: int = 0  # their walk has ended otherwise
 
+    def __add__(self, other: Undone) -> Undone:
+        return Undone(
+            self.looked_at + other.looked_at,
+            self.restored + other.restored,
+            self.relocated + other.relocated,
+            self.left + other.left,
+        )
+
 
 # --- forth -----------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -74,7 +73,7 @@ def standing(connection: Connection, sop: str) -> dict[str, Standing]:
     return out
 
 
-def versions(connection: Connection, sop: str) -> Mapping[str, Kept]:
+def versions(connection: Connection, sop: str) -> dict[str, Kept]:
     """The versions of an SOP that somebody walked, oldest first, by digest."""
     rows = fetch(
         connection,
