@@ -131,9 +131,11 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
             return not isinstance(value, str) or re.search(rule, value) is not None
         case "minLength" | "minItems" | "minProperties":
             return not hasattr(value, "__len__") or len(value) >= rule
-        case "minimum" | "maximum":
-            more = value >= rule if key == "minimum" else value <= rule
-            return bool(more) if isinstance(value, int) else True
+        case "minimum" | "maximum" | "exclusiveMinimum":
+            if not isinstance(value, int | float):
+                return True
+            within = {"minimum": value >= rule, "maximum": value <= rule}
+            return bool(within.get(key, value > rule))
         case "anyOf":
             return any(fits(value, one, root) for one in rule)
         case "oneOf":
