@@ -27,7 +27,8 @@ run: setup
 	@$(BIN)/siyu demo
 
 test: setup $(GATEWAY)
-	$(BIN)/python -m pytest -n 2 -rs
+	@[ -n "$$SIYU_TEST_POSTGRES" ] || echo "没有设 SIYU_TEST_POSTGRES：PostgreSQL 的测试会跳过"
+	$(BIN)/python -m pytest -n 2 $(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -45,6 +45,7 @@ def run() -> None:
         sys.exit(siyu.main(prog_name="siyu", standalone_mode=False))
     except NoArgsIsHelpError as error:
         click.echo(error.format_message())
+        sys.exit(0)
     except click.UsageError as error:
         _stop(complaint(error))
     except SiyuError as error:
