@@ -7,6 +7,7 @@ A step has at most one timing: `after`; `day`, `weekday`, `workday`, `festival`,
 from __future__ import annotations
 
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, Tag, WithJsonSchema, model_validator
@@ -155,6 +156,11 @@ class Goal(Definition):
     on: NamedEvent | None = None
     if_: Condition | None = Field(default=None, alias="if")
     within: Duration | None = None
+
+    @cached_property
+    def condition(self) -> Condition | None:
+        """The goal as a condition, where it is one; always the same object."""
+        return HasTag(tag=self.tag) if self.tag is not None else self.if_
 
     @model_validator(mode="after")
     def _one(self) -> Goal:

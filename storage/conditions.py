@@ -7,19 +7,20 @@ never disagree (DESIGN §2).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Any, assert_never
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Table,
     and_,
+    bindparam,
     exists,
-    literal,
     not_,
     or_,
     select,
-    union_all,
 )
 from sqlalchemy import false as never
 
@@ -39,12 +40,17 @@ from sop.conditions import (
     Not,
     many,
 )
-from storage.sql import table_of
+from storage.sql import dialect_of, fetch, table_of
 from storage.tables import Attribute, Contact, Event, Group, Member, Tag, Tagging
 
 CONTACT = table_of(Contact)
 ROOM = table_of(Group)
 ARMS = 60  # SQLite takes 500 terms of a compound SELECT; more only makes longer statements
+IDS = 400  # ids an arm asks about
+CLAUSES = 2_000
+Moment = int | ColumnElement[int]
+_NOW = object()
+_CLAUSES: dict[tuple[int, str, str], tuple[Condition, Clause]] = {}  # holds each condition's id
 _EVENT = table_of(Event)
 _TAG = table_of(Tag)
 _TAGGING = table_of(Tagging)
@@ -52,7 +58,7 @@ _MEMBER = table_of(Member)
 _ATTRIBUTE = table_of(Attribute)
 
 
-def compiled(condition: Condition, *, now: int, subject: Table = CONTACT) -> ColumnElement[bool]:
+def compiled(condition: Condition, *, now: Moment, subject: Table = CONTACT) -> ColumnElement[bool]:
     """The expression that is true for the contacts the condition holds for.
 
     Over `ROOM` it is about groups; the loader lets only conditions that have a meaning there pass.
@@ -96,15 +102,19 @@ def answers(
     """For each condition, which of its contacts (or groups) it holds for; one statement for all."""
     out: list[set[int]] = [set() for _ in asked]
     subject = ROOM if groups else CONTACT
-    arms = [
-        select(literal(n).label("n"), subject.c.id).where(
-            subject.c.id.in_(list(ids)), compiled(condition, now=now, subject=subject)
-        )
-        for n, (condition, ids) in enumerate(asked)
-        if ids
-    ]
+    arms: list[tuple[str, list[Any]]] = []
+    for n, (condition, ids) in enumerate(asked):
+        known = list(ids)
+        for start in range(0, len(known), IDS):
+            some = known[start : start + IDS]
+            clause = clause_of(connection, condition, subject=subject)
+            marks = ", ".join("?" for _ in some)
+            sql = f"SELECT {n}, id FROM {subject.name} WHERE id IN ({marks}) AND {clause.sql}"  # noqa: S608
+            arms.append((sql, [*some, *clause.params(now)]))
     for start in range(0, len(arms), ARMS):
-        for n, id_ in connection.execute(union_all(*arms[start : start + ARMS])):
+        page = arms[start : start + ARMS]
+        params = [value for _, values in page for value in values]
+        for n, id_ in fetch(connection, " UNION ALL ".join(sql for sql, _ in page), *params):
             out[n].add(id_)
     return out
 
@@ -113,13 +123,45 @@ def passing(
     connection: Connection, condition: Condition, contacts: Collection[int], *, now: int
 ) -> set[int]:
     """Which of `contacts` the condition holds for."""
-    if not contacts:
-        return set()
-    query = select(CONTACT.c.id).where(CONTACT.c.id.in_(contacts), compiled(condition, now=now))
-    return set(connection.execute(query).scalars())
+    return answers(connection, [(condition, contacts)], now=now)[0]
 
 
-def _tagged(subject: ColumnElement[int], names: tuple[str, ...], now: int) -> ColumnElement[bool]:
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition as `?` text for a WHERE, made once; only the time in it changes."""
+
+    sql: str
+    _params: tuple[Any, ...]
+
+    def params(self, now: int) -> list[Any]:
+        """The values of its `?`, at `now`."""
+        return [now if value is _NOW else value for value in self._params]
+
+
+def clause_of(connection: Connection, condition: Condition, *, subject: Table = CONTACT) -> Clause:
+    """The text of `compiled`: making it anew for each question took most of the engine's time."""
+    key = (id(condition), subject.name, dialect_of(connection))
+    if key not in _CLAUSES:
+        if len(_CLAUSES) >= CLAUSES:
+            _CLAUSES.clear()
+        _CLAUSES[key] = (condition, _clause(connection, condition, subject))
+    return _CLAUSES[key][1]
+
+
+def _clause(connection: Connection, condition: Condition, subject: Table) -> Clause:
+    make: Any = type(connection.dialect)
+    dialect = make(paramstyle="qmark")
+    now = bindparam("now", _NOW, type_=BigInteger())
+    # Compiled inside of a whole query, or the inner ones would not refer to its table.
+    query = select(subject.c.id).where(compiled(condition, now=now, subject=subject))
+    made: Any = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    _, _, where = str(made).partition("\nWHERE ")
+    return Clause(f"({where})", tuple(made.params[name] for name in made.positiontup or ()))
+
+
+def _tagged(
+    subject: ColumnElement[int], names: tuple[str, ...], now: Moment
+) -> ColumnElement[bool]:
     if not names:
         return never()
     named: list[ColumnElement[bool]] = [_TAG.c.name.in_(names)]
@@ -134,14 +176,14 @@ def _tagged(subject: ColumnElement[int], names: tuple[str, ...], now: int) -> Co
     )
 
 
-def _ago(at: ColumnElement[int], ago: Ago, now: int) -> ColumnElement[bool]:
+def _ago(at: ColumnElement[int], ago: Ago, now: Moment) -> ColumnElement[bool]:
     if ago.within is not None:
         # Without the first half, `not` would be NULL for who never wrote, and hold for nobody.
         return and_(at.is_not(None), at > now - ago.within)
     return or_(at.is_(None), at <= now - (ago.before or 0))
 
 
-def _counted(count: Count, now: int, subject: Table) -> ColumnElement[bool]:
+def _counted(count: Count, now: Moment, subject: Table) -> ColumnElement[bool]:
     about = _EVENT.c.group_id if subject is ROOM else _EVENT.c.contact_id
     happened = [
         about == subject.c.id,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import case, select
-
 from sop.conditions import Condition
-from storage.conditions import CONTACT, compiled
-from storage.sql import run_rows
+from storage.conditions import clause_of
+from storage.sql import fetch, run_rows
 from storage.store import Tx
 
 FIRST_STAGE = "引入期"
@@ -39,15 +37,31 @@ def move_stages(
     """
     if not stages or (contacts is not None and not contacts):
         return []
-    ways = [(compiled(condition, now=now), name) for name, condition in stages.items()]
-    now_in = case(*ways, else_=FIRST_STAGE)
-    query = select(CONTACT.c.id, CONTACT.c.stage, now_in).where(
-        CONTACT.c.account_id == account, CONTACT.c.stage != now_in
-    )
+    sql, params = _stage_sql(tx, stages, now)
+    where, held = "account_id = ?", list[int]()
     if contacts is not None:
-        query = query.where(CONTACT.c.id.in_(list(contacts)))
-    rows = tx.connection.execute(query.order_by(CONTACT.c.id).limit(limit)).all()
+        held = list(contacts)
+        where += f" AND id IN ({', '.join('?' for _ in held)})"
+    rows = fetch(
+        tx.connection,
+        f"WITH seen AS MATERIALIZED (SELECT id, stage, {sql} AS now_in FROM contact WHERE {where})"  # noqa: S608
+        " SELECT id, stage, now_in FROM seen WHERE stage <> now_in ORDER BY id LIMIT ?",
+        *params,
+        account,
+        *held,
+        limit,
+    )
     run_rows(
         tx.connection, "UPDATE contact SET stage = ? WHERE id = ?", [(r[2], r[0]) for r in rows]
     )
     return [StageMove(*row) for row in rows]
+
+
+def _stage_sql(tx: Tx, stages: Mapping[str, Condition], now: int) -> tuple[str, list[object]]:
+    """A CASE of all stages' conditions: the first that holds decides."""
+    arms, params = list[str](), list[object]()
+    for name, condition in stages.items():
+        clause = clause_of(tx.connection, condition)
+        arms.append(f"WHEN {clause.sql} THEN ?")
+        params += [*clause.params(now), name]
+    return f"CAST(CASE {' '.join(arms)} ELSE ? END AS TEXT)", [*params, FIRST_STAGE]

@@ -77,7 +77,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection to read from, beside the writer; sees committed data only."""
-        with self._engine.connect() as connection:
+        with self._engine.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:
