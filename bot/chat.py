@@ -14,6 +14,7 @@ from sop.times import DAY, SECOND, parse_duration, show_duration
 from storage import story
 from storage.search import find
 from storage.store import Store
+from storage.telling import explain
 
 PAUSE = 30 * SECOND  # virtual time that passes after each line, so that replies arrive
 HELP = """直接打字，就是用现在的身份跟机器人说话。另外还有：
@@ -196,7 +197,7 @@ class Chat:
         zone = self._stage.bot.heart.settings.zone
         with self._stage.store.read() as connection:
             found = find(connection, self._group or self._who)
-            rows = story.explain(connection, found, zone=zone)
+            rows = explain(connection, found, zone=zone)
         for line in tale(rows[-WHY:]):
             self._out(f"  {line}")
 

@@ -12,10 +12,11 @@ from storage.words import OUTCOMES
 
 Row = dict[str, Any]
 _INDENT = " " * 7
+_DEEDS = ("done", "replied", "timeout")  # what is told by what came of it
 
 
 def tale(rows: Sequence[Row]) -> Iterator[str]:
-    """The lines of the story that `storage.story.explain` tells."""
+    """The lines of the story that `storage.telling.explain` tells."""
     chapters = _chapters(rows)
     for day, events in groupby(chapters, key=lambda chapter: chapter[0]["at"][:10]):
         yield day_line(datetime.fromisoformat(day))
@@ -71,7 +72,7 @@ def _cause(row: Row) -> str:
         return _because(row).partition("；")[0].partition("：")[0]
     if row["outcome"] == "happened":
         return _because(row).removeprefix("来自 ")
-    return str(row["what"]) if row["outcome"] == "done" else ""
+    return str(row["what"]) if row["outcome"] in _DEEDS else ""
 
 
 def _consequence(row: Row) -> str:
@@ -79,7 +80,7 @@ def _consequence(row: Row) -> str:
     match row["outcome"]:
         case "happened":
             return str(row["what"])
-        case "done":
+        case _ if row["outcome"] in _DEEDS:
             return ""
         case _ if "outbox" in row["refs"]:
             reason = row["because"].partition("；")[2]

@@ -49,7 +49,7 @@ def sop_facets(sop: Sop) -> dict[str, str]:
         "谁来走": "群" if sop.for_ == "group" else "联系人",
         "怎么进来": "；".join(map(enter_words, sop.entries)) or "只能手动或由规则拉进来",
         "能不能再来": again_words(sop.again),
-        "提前结束": "；".join(map(_exit, sop.exit)),
+        "提前结束": "；".join(map(exit_words, sop.exit)),
         "目标": _goal(sop.goal) if sop.goal else "",
         "发送时段": str(sop.window) if sop.window else "",
         "晚了怎么办": late_words(sop.late),
@@ -100,7 +100,8 @@ def days_words(days: int) -> str:
     return f"前 {-days} 天" if days < 0 else f"后 {days} 天"
 
 
-def _exit(rule: Exit) -> str:
+def exit_words(rule: Exit) -> str:
+    """When a walk ends before its last step."""
     return event_words(rule.on) if isinstance(rule, ExitOn) else condition_words(rule)
 
 

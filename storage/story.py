@@ -18,7 +18,7 @@ from sop.rules import EVENT_NAMES
 from storage.events import last_lines
 from storage.search import Found
 from storage.sql import fetch, fetch_in
-from storage.words import PURPOSES, STATES, said
+from storage.words import STATES, said
 
 
 def iso(ms: int | None, zone: ZoneInfo) -> str | None:
@@ -112,20 +112,6 @@ def detail(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) -> d
             for m in members
         ],
     }
-
-
-def explain(connection: Connection, subject: Found, *, zone: ZoneInfo) -> list[dict[str, Any]]:
-    """The story of a contact or group in order: `at`, `what`, `outcome`, `because`, `refs`."""
-    rows = [
-        *_told_events(connection, subject),
-        *_told_messages(connection, subject),
-        *_told_traces(connection, subject),
-    ]
-    rows.sort(key=lambda row: row[:2])
-    return [
-        {"at": iso(at, zone), "what": what, "outcome": outcome, "because": because, "refs": refs}
-        for at, _id, what, outcome, because, refs in rows
-    ]
 
 
 def status(connection: Connection, *, zone: ZoneInfo, now: int) -> dict[str, Any]:
@@ -251,7 +237,7 @@ def _evidence(event_id: int | None, kind: str | None, type_: str, text: str) -> 
         return ""
     if kind == "message":
         return f"消息 #{event_id}「{said(type_, text)[:80]}」"
-    return f"{_event_name(kind)} #{event_id}"
+    return f"{event_name(kind)} #{event_id}"
 
 
 def _pauses(connection: Connection, zone: ZoneInfo, now: int) -> dict[int, dict[str, Any]]:
@@ -263,77 +249,9 @@ def _pauses(connection: Connection, zone: ZoneInfo, now: int) -> dict[int, dict[
     return {row[0]: {"until": iso(row[1], zone), "because": row[2]} for row in rows}
 
 
-def _event_name(kind: str) -> str:
+def event_name(kind: str) -> str:
+    """An event as a screen calls it."""
     return {str(k): name for k, name in EVENT_NAMES.items()}[kind]
-
-
-Told = tuple[int, int, str, str, str, dict[str, Any]]
-
-
-def _told_events(connection: Connection, who: Found) -> list[Told]:
-    column = "group_id" if who.is_group else "contact_id"
-    rows = fetch(
-        connection,
-        "SELECT e.id, e.kind, e.at, e.type, e.text, e.from_self, e.data, room.name, e.group_id,"  # noqa: S608
-        " contact.name, e.recorded_at FROM event e LEFT JOIN room ON room.id = e.group_id"
-        f" LEFT JOIN contact ON contact.id = e.contact_id WHERE e.{column} = ?",
-        who.id,
-    )
-    return [_told_event(row) for row in rows]
-
-
-def _told_event(row: Any) -> Told:
-    id_, kind, _at, type_, text, mine, data, room, group_id, name, recorded_at = row
-    details = data if isinstance(data, dict) else json.loads(data) if data else {}
-    where = f"在群「{room}」" if group_id is not None else "私聊"
-    refs: dict[str, Any] = {"event": id_}
-    if kind == "message":
-        who = "我的账号" if mine else (name or "有人")
-        return (
-            recorded_at,
-            id_,
-            f"消息「{said(type_, text)}」",
-            "happened",
-            f"{who}{where}里说的",
-            refs,
-        )
-    because = {
-        "tag_added": f"来自 {details.get('source', '')}",
-        "tag_removed": f"来自 {details.get('source', '')}",
-    }.get(kind, f"{name or ''}{where if group_id is not None else ''}{_event_name(kind)}")
-    if details.get("from_event"):
-        refs["from_event"] = details["from_event"]
-    what = f"{_event_name(kind)}「{text}」" if text else _event_name(kind)
-    return recorded_at, id_, what, "happened", because, refs
-
-
-def _told_messages(connection: Connection, who: Found) -> list[Told]:
-    rows = fetch(
-        connection,
-        "SELECT id, created_at, purpose, kind, text, state, reason, because, event_id, source,"
-        " sent_at FROM outbox WHERE conversation_id = ?",
-        who.id,
-    )
-    out: list[Told] = []
-    for id_, at, purpose, _kind, text, state, reason, because, event_id, source, _sent in rows:
-        flat = " ".join(text.split())
-        refs = {"outbox": id_, "event": event_id, "source": source}
-        sentence = f"{because}；{reason}" if reason else because
-        out.append((at, id_, f"{PURPOSES[purpose]}「{flat}」", state, sentence, refs))
-    return out
-
-
-def _told_traces(connection: Connection, who: Found) -> list[Told]:
-    rows = fetch(
-        connection,
-        "SELECT id, at, what, outcome, because, refs, event_id FROM trace WHERE subject_id = ?",
-        who.id,
-    )
-    out: list[Told] = []
-    for id_, at, what, outcome, because, refs, event_id in rows:
-        known = refs if isinstance(refs, dict) else json.loads(refs) if refs else {}
-        out.append((at, id_, what, outcome, because, {**known, "event": event_id}))
-    return out
 
 
 def since(connection: Connection, after: int) -> list[dict[str, Any]]:

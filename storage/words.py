@@ -17,6 +17,11 @@ OUTCOMES = STATES | {
     "skipped": "略过",
     "paused": "暂停",
     "resumed": "恢复",
+    "entered": "进来",
+    "replied": "接住回复",
+    "timeout": "没等到",
+    "waiting": "等着",
+    "ended": "结束",
 }
 PURPOSES = {"reply": "回复", "touch": "触达", "notice": "通知"}
 TYPE_NAMES = {

@@ -1,4 +1,4 @@
-"""Commands that read: `contacts`, `contact`, `explain`, `status`."""
+"""Commands that read: `contacts`, `contact`, `status`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from bot.cli.common import (
 from bot.cli.table import columns, table
 from bot.lock import running
 from bot.plain import source_name
-from bot.tale import tale
 from storage import story
 
 _HEADING = ("编号", "名字", "生命周期", "上次说话", "标签")
@@ -83,21 +82,6 @@ def _origin(tag: dict[str, Any]) -> str:
 
 
 @click.command(cls=Command)
-@name_argument
-@workspace_option
-@json_option
-def explain(name: str, root: Path, as_json: bool) -> None:
-    """从头讲一个人（或群）的故事：发生了什么，发了什么，什么没发，各是为什么。"""
-    with opened(root) as (workspace, store), store.read() as connection:
-        found = seek(connection, name)
-        rows = story.explain(connection, found, zone=workspace.settings.zone)
-    if as_json:
-        emit_json(rows)
-    else:
-        show([found.label, *tale(rows)])
-
-
-@click.command(cls=Command)
 @workspace_option
 @json_option
 def status(root: Path, as_json: bool) -> None:
@@ -113,4 +97,4 @@ def status(root: Path, as_json: bool) -> None:
         show(story.status_lines(connection, now=now_ms()))
 
 
-COMMANDS = (contacts, contact, explain, status)
+COMMANDS = (contacts, contact, status)
