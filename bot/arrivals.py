@@ -46,13 +46,13 @@ class Arrivals:
         ]  # fmt: skip
         if first:
             people.set_friend(tx, [known[p.external_id].id for p in new], friend=True, now=now)
-        groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
+        groups, _ = people.upsert_groups(tx, me.id, rooms, now=now)
         for room in rooms:
             ids = [known[p.external_id].id for p in room.members if p.external_id in known]
             if ids:
                 people.sync_members(tx, groups[room.external_id].id, ids, now=now)
         missed = [] if first else [_missed_friend(p, now) for p in new]
-        return missed, self._bind(tx, me, named, now)
+        return missed, self.bind(tx, me, list(groups.values()), now=now)
 
     def happenings(
         self, tx: Tx, me: Me, events: Sequence[Event], *, now: int
@@ -87,7 +87,7 @@ class Arrivals:
         persons = people.upsert_contacts(tx, me.id, stated, now=now)
         rooms = [e.group for e in events if e.group]
         groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
-        changes = self._bind(tx, me, named, now)
+        changes = self.bind(tx, me, named, now=now)
         out: list[Happening] = []
         for event in events:
             out += self._expand(tx, event, persons, groups)
@@ -117,21 +117,26 @@ class Arrivals:
                 matched=matched,
             )
 
-    def _bind(self, tx: Tx, me: Me, named: Sequence[KnownGroup], now: int) -> list[TagChange]:
-        """Give groups that are new or renamed the kind and tags their name asks for."""
+    def bind(self, tx: Tx, me: Me, groups: Sequence[KnownGroup], *, now: int) -> list[TagChange]:
+        """Give groups the kind and tags that `groups:` asks for by their names.
+
+        Once each: what an operator takes off again stays off.
+        """
+        given = facts.named_tags(tx, [group.id for group in groups])
         changes = Changes()
-        for group in named:
+        for group in groups:
             spec = self.workspace.definitions.group_rule(group.name)
             if spec is None:
                 continue
-            if spec.kind:
+            if spec.kind and spec.kind != group.kind:
                 people.set_group_kind(tx, group.id, spec.kind)
             for tag in spec.tags:
-                give = give_tag(
-                    self.workspace.definitions, subject_id=group.id, tag=tag,
-                    source=f"groups:{spec.match}", now=now,
-                )  # fmt: skip
-                changes.add(give, None)
+                if (group.id, tag) not in given:
+                    give = give_tag(
+                        self.workspace.definitions, subject_id=group.id, tag=tag,
+                        source=f"groups:{spec.match}", now=now,
+                    )  # fmt: skip
+                    changes.add(give, None)
         return apply(tx, me.id, changes, now=now)
 
 

@@ -54,6 +54,7 @@ def let_in(tx: Tx, doors: Doors, who: Found, sop: str, *, because: str, now: int
         in_group=in_group,
         event_id=None,
         because=because,
+        by_hand=True,
     )
     notes = doors.enter(tx, Me(who.account_id, ""), [entry], now=now)
     write_notes(tx, [(note, None) for note, _ in notes], now=now)

@@ -14,7 +14,6 @@ from bot.channels.simulator import Failure
 from bot.stage import Stage
 from bot.transcript import Transcript
 from sop.events import MessageType
-from sop.times import MINUTE
 
 SCRIPT = Path(__file__).with_name("demo_week.yaml")
 _LABELS = {
@@ -62,7 +61,8 @@ class Week:
                 await self._beat(stage, transcript, beat)
                 await stage.wait(0)
                 transcript.results()
-            await stage.wait(MINUTE)  # the day's last replies belong under its own heading
+            # What SOPs still say that evening belongs under the heading of its day.
+            await stage.advance(self._moment(scene["day"], "23:59"))
             transcript.results()
 
     def _moment(self, day: int, at: str) -> int:

@@ -27,7 +27,11 @@ from storage.tags import tags_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Somebody at the door of an SOP, and why. `way` is None when ordered in by hand or action."""
+    """Somebody at the door of an SOP, and why.
+
+    `way` is None when an action or an operator orders them in; only `by_hand`, by an operator, does
+    `again` not count.
+    """
 
     version: Version
     way: Enter | None
@@ -35,6 +39,7 @@ class Entry:
     in_group: bool
     event_id: int | None
     because: str
+    by_hand: bool = False
 
 
 class Doors:
@@ -148,13 +153,14 @@ class Doors:
         subjects = {entry.subject_id for entry in entries}
         if sop.id in rows.paused_sops(tx):
             return dict.fromkeys(subjects, "这个 SOP 暂停了，不再进人")
-        out = {
-            e.subject_id: "已经在里面了" for e in rows.active_of(tx, subjects) if e.sop == sop.id
-        }
+        by_hand = {entry.subject_id for entry in entries if entry.by_hand}
+        ours = rows.with_external_ids(tx, subjects, self._facts.operators) - by_hand
+        inside = [e.subject_id for e in rows.active_of(tx, subjects) if e.sop == sop.id]
+        out = dict.fromkeys(ours, "TA 是运营，不是客人")
+        out |= dict.fromkeys(inside, "已经在里面了")
         out |= dict.fromkeys(
             rows.walked_elsewhere(tx, sop.id, subjects), "同一个人正由另一个账号带着走"
         )
-        by_hand = {entry.subject_id for entry in entries if entry.way is None}
         for subject, past in rows.history(tx, sop.id, subjects).items():
             if subject not in out and subject not in by_hand:
                 out |= _again(sop, subject, past, now)

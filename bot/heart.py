@@ -27,6 +27,7 @@ from sop.events import Event, EventKind, Person, Room
 from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
 from sop.times import show_duration
 from storage import events as facts
+from storage import people
 from storage.apply import apply, write_notes
 from storage.conditions import passing
 from storage.enrollments import next_due
@@ -119,6 +120,11 @@ class Heart:
         self.changed(tx, me, changes, now=now)
         self.take(tx, me, missed, now=now)
 
+    def rebind(self, tx: Tx, me: Me, *, now: int) -> None:
+        """After an edit: give known groups what `groups:` newly asks for."""
+        groups = people.all_groups(tx, me.id)
+        self.changed(tx, me, self._arrivals.bind(tx, me, groups, now=now), now=now)
+
     def walk(self, tx: Tx, me: Me, *, now: int) -> int | None:
         """Move every enrollment that is due; returns when the next one is, ms UTC."""
         for _ in range(ROUNDS):
@@ -191,7 +197,8 @@ class Heart:
         wave = [h for h in wave if not is_echo(tx, h, now=now)]
         facts.record(tx, me.id, [_row(h) for h in wave], now=now)
         alive, own, changes = self._effects.of(tx, me, wave, now=now)
-        heard, answered = self.walker.hear(tx, alive, now=now)
+        urgent = {h.id for h in alive if self.book.urgent & h.matched.keys()}
+        heard, answered = self.walker.hear(tx, alive, urgent=urgent, now=now)
         decided = own + heard + self._decide(tx, me, alive, now, answered)
         changes += self._carry_out(tx, me, decided, now)
         notes = self.doors.enter(tx, me, self.doors.entering(tx, alive, now=now), now=now)

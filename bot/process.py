@@ -53,10 +53,16 @@ class Bot:
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
         on_status: Callable[[Status], None] = lambda _status: None,
+        alone: bool = False,
     ) -> None:
+        """`alone`: nobody else writes the database, so that what is due need not be looked up."""
         self.heart = Heart(workspace)
         self.me: Me | None = None
         self.online = False
+        self._hushed = False
+        self._alone = alone
+        self._due: int | None = None  # when the runner wants to be called, if that is certain
+        self._edited = False
         self._store = store
         self._clock = clock
         self._wake = wake
@@ -99,6 +105,7 @@ class Bot:
     def reload(self, workspace: Workspace) -> None:
         """Go on with a new version of the operator's files."""
         self.heart = Heart(workspace)
+        self._edited = True
         self._wake()
 
     async def start(self) -> None:
@@ -114,7 +121,8 @@ class Bot:
             due = await self._take_in()
             if self.me is None:
                 return due
-            later = await self.courier.pump(self.me, self.heart.settings, online=self.online)
+            online = self.online and not self._hushed
+            later = await self.courier.pump(self.me, self.heart.settings, online=online)
         except Exception as error:
             # Nothing leaves the queue and nothing is sent while it cannot be recorded.
             trouble = trouble_of(error)
@@ -125,11 +133,16 @@ class Bot:
         times = [t for t in (due, later) if t is not None]
         return self._clock.now() if self.waiting else min(times, default=None)
 
+    def hush(self) -> None:
+        """From here on nothing new leaves the account; what comes in is still recorded."""
+        self._hushed = True
+
     async def drain(self) -> None:
-        """At the end: record what is still under way, and take nothing new to send."""
-        self.online = False
+        """At the end: record what is still under way. It may wait in vain: bound it in time."""
+        self.hush()
         while await self.courier.landed() or self.courier.unrecorded or self.waiting:
             await self.turn()
+            await asyncio.sleep(0)  # without an account or a database no turn gets anywhere
 
     async def _take_in(self) -> int | None:
         while len(self._held) < (BATCH if self.me else QUEUE) and not self._queue.empty():
@@ -148,7 +161,11 @@ class Bot:
         me = self.me
         if me is None:
             return None
-        return await self._run(lambda tx: self._work(tx, me, batch, now), batch, me, now)
+        if self._alone and not (batch or self._edited) and self._due and now < self._due:
+            return self._due
+        self._due = None
+        self._due = await self._run(lambda tx: self._work(tx, me, batch, now), batch, me, now)
+        return self._due
 
     def _hurry_login(self) -> None:
         """Events that came before any login wait for it, so it must not wait behind them."""
@@ -166,6 +183,9 @@ class Bot:
         return out
 
     def _work(self, tx: Tx, me: Me, batch: Sequence[Event], now: int) -> int | None:
+        if self._edited:
+            self.heart.rebind(tx, me, now=now)
+            self._edited = False  # a rollback loses only what the next login gives anyway
         self.heart.take(tx, me, batch, now=now)
         return self._runner.tick(tx, me, self.heart, now=now)
 

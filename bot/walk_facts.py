@@ -28,6 +28,11 @@ class WalkFacts:
         self._sops = sops
         self._almanac = almanac
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """External ids of those who run the community; no SOP takes them for customers."""
+        return self._settings.operators
+
     def plain(self, **more: Any) -> Facts:
         """Facts that hold for everybody, and whatever is known besides."""
         return Facts(

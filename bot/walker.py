@@ -6,7 +6,7 @@ words and writes it in the same transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bot.happening import Happening, Me
 from bot.sops import Sops, Version
@@ -62,11 +62,13 @@ class Walker:
     # --- what happened ------------------------------------------------------------------------
 
     def hear(
-        self, tx: Tx, happenings: Sequence[Happening], *, now: int
+        self, tx: Tx, happenings: Sequence[Happening], *, urgent: Collection[int], now: int
     ) -> tuple[Decided, dict[int, str]]:
         """What events mean for those who are on their way.
 
-        Returns the decisions, and for each event that a walk has answered why rules keep silent.
+        A message that a rule hands to a human (`urgent`, event ids) is no answer to a step, and one
+        message answers one step, that of the highest priority. Returns the decisions, and for each
+        event that a walk has answered why rules keep silent.
         """
         by_subject: dict[int, Happening] = {}
         for h in happenings:
@@ -79,23 +81,26 @@ class Walker:
         facts = self._facts.of(tx, walkers, now=now)
         answered: dict[int, str] = {}
         moves: list[tuple[Enrolled, Move]] = []
-        for walker in walkers:
+        for walker in sorted(walkers, key=lambda w: -w.priority):
             h = by_subject[walker.subject_id]
             if not _concerns(walker, h):
                 continue
-            move = self._heard(tx, walker, h, facts[walker.walk.id], now)
+            taken = h.id in urgent or h.id in answered
+            move = self._heard(tx, walker, h, facts[walker.walk.id], now, taken=taken)
             if move is not None:
                 moves.append((walker, move))
                 if move.answer:
                     answered[h.id] = f"这句话已经由 SOP {walker.sop} 的步骤 {walker.walk.step} 接住"
         return self._write(tx, moves, now), answered
 
-    def _heard(self, tx: Tx, walker: Enrolled, h: Happening, facts: Facts, now: int) -> Move | None:
+    def _heard(
+        self, tx: Tx, walker: Enrolled, h: Happening, facts: Facts, now: int, *, taken: bool
+    ) -> Move | None:
         version = self._version(tx, walker)
         move = happened(version.sop, walker.walk, h.event.kind, facts=facts, now=now)
         if move is not None or walker.walk.phase is not Phase.REPLY:
             return move
-        if h.event.kind is not EventKind.MESSAGE or h.group_id is not None:
+        if taken or h.event.kind is not EventKind.MESSAGE or h.group_id is not None:
             return None
         found = version.case(walker.walk.step, h.event.text)
         if found is None:
@@ -139,6 +144,7 @@ class Walker:
             purpose="reply" if move.answer else "touch",
             expires_at=None if move.answer else now + (late.limit if late else NEXT_WINDOW),
             priority=0 if move.answer else sop.priority,
+            window=None if move.answer else (at.window if at else None) or sop.window,
         )
         return act(
             move.actions,

@@ -93,7 +93,7 @@ class Wording:
         tags = page.tags[happening.contact_id or 0]
         try:
             bodies = self._workspace.templates.render(
-                decision.say, tags=tags, facts=page.of(happening)
+                decision.say, tags=tags, facts=page.of(happening, decision.source)
             )
         except RenderError as error:
             log.warning("template %s failed: %s", decision.say, error)
@@ -112,6 +112,7 @@ class Wording:
             because=decision.because,
             expires_at=expires_at,
             priority=decision.priority,
+            window=decision.window,
         )
         out.add(message, happening.id)
 
@@ -126,7 +127,9 @@ class Wording:
     ) -> None:
         conversation = happening.conversation
         try:
-            text = self._workspace.templates.render_inline(decision.text, page.of(happening))
+            text = self._workspace.templates.render_inline(
+                decision.text, page.of(happening, decision.source)
+            )
         except RenderError as error:
             log.warning("notice of %s failed: %s", decision.source, error)
             out.add(_failed(conversation or 0, f"通知 {decision.source}", error), happening.id)
@@ -155,7 +158,7 @@ class Wording:
     def _set(self, page: _Facts, decision: SetValue, happening: Happening, out: Changes) -> None:
         try:
             value = decision.value and self._workspace.templates.render_inline(
-                decision.value, page.of(happening)
+                decision.value, page.of(happening, decision.source)
             )
         except RenderError as error:
             out.add(_failed(decision.subject_id, f"属性 {decision.key}", error), happening.id)
@@ -198,12 +201,12 @@ class _Facts:
         if isinstance(decision, GiveTag) and decision.tag not in tags:
             tags.append(decision.tag)
 
-    def of(self, happening: Happening) -> Mapping[str, Any]:
-        """The facts a template may see about one happening."""
+    def of(self, happening: Happening, source: str) -> Mapping[str, Any]:
+        """The facts a template may see about one happening, on behalf of the rule `source`."""
         contact = happening.contact_id or 0
         portrait = self._portraits.get(contact)
         group = self._groups.get(happening.group_id or 0)
-        words = next(iter(happening.matched.values()), ())
+        words = happening.matched.get(source.removeprefix("rule:"), ())
         return {
             "nickname": portrait.name if portrait else "",
             "remark": portrait.alias if portrait else "",

@@ -34,6 +34,7 @@ from sop.decisions import (
     Tell,
 )
 from sop.definitions import Definitions
+from sop.times import Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Scene:
     request_id: str = ""
     expires_at: int | None = None
     priority: int = 0
+    window: Window | None = None
 
     @property
     def conversation(self) -> int | None:
@@ -156,6 +158,7 @@ def _speak(scene: Scene, action: Say) -> Iterator[Decision]:
         because=scene.because,
         expires_at=scene.expires_at,
         priority=scene.priority,
+        window=scene.window,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sop.times import Window
+
 Purpose = Literal["reply", "touch", "notice"]
 
 
@@ -13,7 +15,7 @@ class Speak:
     """Fill the template `say` and send it to the conversation.
 
     `expires_at` (ms UTC) is when it has become pointless; None leaves that to the kind of message.
-    A higher `priority` leaves first among touches.
+    A higher `priority` leaves first among touches; a touch leaves only inside `window`.
     """
 
     say: str
@@ -24,6 +26,7 @@ class Speak:
     because: str
     expires_at: int | None = None
     priority: int = 0
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 
 from sop.actions import Action, Say
 from sop.almanac import Almanac, Birthday
-from sop.conditions import Condition, HasTag
+from sop.conditions import Condition
 from sop.events import EventKind
-from sop.sending import SPREAD, day_start, jitter
+from sop.sending import SPREAD, day_start, jitter, opening
 from sop.sequences import Branch, Case, ExitOn, Onward, Sop, Step, WaitUntil
-from sop.times import HOUR, NEXT_WINDOW, Range, Window, show_duration
-from sop.timing import next_open, planned_at
+from sop.times import DAY, HOUR, NEXT_WINDOW, Range, Window, show_duration
+from sop.timing import planned_at
 
+NEVER_OPEN = 36_500 * DAY  # later than any `late` allows
 RECHECK = HOUR  # how often a waited-for condition is looked at when no event prompts it
 
 
@@ -133,9 +134,7 @@ def questions(sop: Sop, walk: Walk) -> dict[str, Condition]:
 
 def goal_condition(sop: Sop) -> Condition | None:
     """The goal as a condition, where it is one."""
-    if sop.goal is None:
-        return None
-    return HasTag(tag=sop.goal.tag) if sop.goal.tag is not None else sop.goal.if_
+    return None if sop.goal is None else sop.goal.condition
 
 
 def advance(sop: Sop, walk: Walk, *, facts: Facts, now: int) -> Move:
@@ -217,28 +216,21 @@ def relocate(old: Sop, new: Sop, walk: Walk, *, past: frozenset[str]) -> str | N
 
 
 def _try_step(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> Move:
+    if step.if_ is not None and not facts.holds.get("if"):
+        return _skip(sop, walk, step, "条件 if 不满足", facts=facts, now=now)
     planned = walk.planned_at if walk.planned_at is not None else now
     late = step.late or sop.late
     limit = late.limit if late else NEXT_WINDOW
     if now - planned > limit:
-        return _skip(
-            sop,
-            walk,
-            step,
-            f"晚了 {show_duration(now - planned)}，过了 late 允许的时间",
-            facts=facts,
-            now=now,
-        )
-    if step.if_ is not None and not facts.holds.get("if"):
-        return _skip(sop, walk, step, "条件 if 不满足", facts=facts, now=now)
+        reason = f"晚了 {show_duration(now - planned)}，过了 late 允许的时间"
+        return _miss(sop, walk, step, reason, facts=facts, now=now)
     held = _held(sop, walk, step, facts=facts, now=now)
     if held is None:
         return _do(sop, walk, step, facts=facts, now=now)
     until, reason = held
     if until - planned > limit:
-        return _skip(
-            sop, walk, step, f"{reason}，等到能发时已经过了 late 允许的时间", facts=facts, now=now
-        )
+        reason = f"{reason}，等到能发时已经过了 late 允许的时间"
+        return _miss(sop, walk, step, reason, facts=facts, now=now)
     return Move(walk=replace(walk, due_at=until, waiting=reason))
 
 
@@ -247,7 +239,9 @@ def _held(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> tuple[
     if not talks(step):
         return None
     window = step.window or sop.window
-    opens = next_open(now, window=window, quiet=facts.quiet, zone=facts.zone)
+    opens = opening(now, window=window, quiet=facts.quiet, zone=facts.zone)
+    if opens is None:
+        return now + NEVER_OPEN, "发送时段全在免打扰里"
     if opens > now:
         reason = f"不在发送时段 {window}" if window and not facts.quiet else "免打扰或不在发送时段"
         return opens + jitter(Range(0, SPREAD), walk.id), reason
@@ -265,14 +259,11 @@ def talks(step: Step) -> bool:
 
 
 def _do(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> Move:
-    way: Onward = step
-    because = "到时间了"
-    if step.choose:
-        taken = [n for n, branch in enumerate(step.choose) if _taken(branch, n, facts)]
-        if not taken:
-            return _skip(sop, walk, step, "choose 里没有一个分支符合", facts=facts, now=now)
-        way, because = step.choose[taken[0]], f"到时间了，走第 {taken[0] + 1} 个分支"
-    run = Run(step.id, "done", because)
+    way = _way(step, facts)
+    if way is None:
+        return _skip(sop, walk, step, "choose 里没有一个分支符合", facts=facts, now=now)
+    branch = f"，走第 {step.choose.index(way) + 1} 个分支" if isinstance(way, Branch) else ""
+    run = Run(step.id, "done", f"到时间了{branch}")
     if step.reply is not None:
         until = now + step.reply.within
         waiting = replace(
@@ -282,8 +273,24 @@ def _do(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> Move:
     return _onward(sop, walk, way, facts=facts, now=now, runs=(run,))
 
 
-def _taken(branch: Branch, n: int, facts: Facts) -> bool:
-    return branch.if_ is None or bool(facts.holds.get(f"choose:{n}"))
+def _way(step: Step, facts: Facts) -> Onward | None:
+    """The step itself, or its first branch whose condition holds."""
+    if not step.choose:
+        return step
+    for n, branch in enumerate(step.choose):
+        if branch.if_ is None or facts.holds.get(f"choose:{n}"):
+            return branch
+    return None
+
+
+def _miss(sop: Sop, walk: Walk, step: Step, reason: str, *, facts: Facts, now: int) -> Move:
+    """Too late to do it: nothing is said, but the walk goes the way the step points to."""
+    way = None if step.reply else _way(step, facts)
+    if way is None:
+        return _skip(sop, walk, step, reason, facts=facts, now=now)
+    onward = Onward(then=way.then, goto=way.goto)
+    run = Run(step.id, "skipped", reason)
+    return _onward(sop, walk, onward, facts=facts, now=now, runs=(run,))
 
 
 def _skip(sop: Sop, walk: Walk, step: Step, reason: str, *, facts: Facts, now: int) -> Move:

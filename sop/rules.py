@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from sop.acting import Scene, act
-from sop.actions import GroupPlace
+from sop.actions import GroupPlace, HandOff
 from sop.conditions import OneOrMany, many
 from sop.decisions import Decision, Gather, Note, Rest
 from sop.definitions import Definitions, Rule
@@ -59,6 +59,10 @@ class RuleBook:
     def __init__(self, definitions: Definitions) -> None:
         self.definitions = definitions
         self.by_id = {rule.id: rule for rule in definitions.rules}
+        # A message that goes to a human must not be taken for an answer to an SOP.
+        self.urgent = frozenset(
+            rule.id for rule in definitions.rules if any(isinstance(a, HandOff) for a in rule.do)
+        )
         self._order = {rule.id: n for n, rule in enumerate(definitions.rules)}
         self._always: dict[EventKind, list[Rule]] = defaultdict(list)
         for rule in definitions.rules:

@@ -25,6 +25,7 @@ class Waiting:
 
     `unreachable` says why it cannot arrive (no friend any more, not in the group), or is empty.
     `paused` says why a human has the conversation, `paused_until` till when (None: open end).
+    A touch leaves only inside `window`; touches are counted for contacts, not for groups.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Waiting:
     paused_until: int | None = None
     touched_today: int = 0
     touched_week: int = 0
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,17 @@ def quiet_until(window: Window, zone: ZoneInfo, *, now: int) -> int | None:
     return None if end == now else end
 
 
+def opening(now: int, *, window: Window | None, quiet: Window | None, zone: ZoneInfo) -> int | None:
+    """The first moment from `now` on inside `window` and outside `quiet`; None when there is none.
+
+    The loader refuses such definitions, but settings may change under a walk that is pinned.
+    """
+    try:
+        return next_open(now, window=window, quiet=quiet, zone=zone)
+    except ValueError:
+        return None
+
+
 def _pause(message: Waiting) -> Verdict | None:
     if not message.paused:
         return None
@@ -115,15 +128,21 @@ def _pause(message: Waiting) -> Verdict | None:
 
 
 def _touch(message: Waiting, rules: SendRules, now: int) -> Verdict | None:
-    until = quiet_until(rules.quiet, rules.zone, now=now) if rules.quiet else None
-    if until is not None:
+    if message.part:
+        return None  # the first bubble has left: the rest of the thought follows
+    opens = opening(now, window=message.window, quiet=rules.quiet, zone=rules.zone)
+    if opens is None:
+        return Drop("发送时段全在免打扰里，没有能发的时候")
+    if opens > now:
         spread = jitter(Range(0, SPREAD), message.id)
-        return Wait(until + spread, f"免打扰时段 {rules.quiet}")
+        quiet = rules.quiet and quiet_until(rules.quiet, rules.zone, now=now)
+        why = f"免打扰时段 {rules.quiet}" if quiet else f"不在发送时段 {message.window}"
+        return Wait(opens + spread, why)
     limit = rules.limits.contact
     tomorrow = day_start(now, rules.zone, days=1)
-    if message.part == 0 and message.touched_today >= limit.per_day:
+    if message.touched_today >= limit.per_day:
         return Wait(tomorrow, f"今天已经触达 {message.touched_today} 次，到了每人每天的上限")
-    if message.part == 0 and message.touched_week >= limit.per_week:
+    if message.touched_week >= limit.per_week:
         return Wait(tomorrow, f"七天内已经触达 {message.touched_week} 次，到了每人每周的上限")
     return None
 

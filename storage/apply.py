@@ -18,6 +18,7 @@ from sop.decisions import (
     TakeTag,
 )
 from sop.messages import Body, Text, summary
+from sop.times import Window
 from storage.sql import fetch, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Attribute, Cooldown, Gathering, Outbox, Pause, Trace
@@ -34,7 +35,7 @@ _PRIORITY: dict[Purpose, int] = {
 _OUTBOX = (
     "id", "bundle_id", "part", "account_id", "conversation_id", "in_group", "event_id", "source",
     "purpose", "priority", "kind", "text", "payload", "because", "created_at", "due_at",
-    "expires_at", "state", "reason", "attempts",
+    "expires_at", "state", "reason", "attempts", "hours",
 )  # fmt: skip
 
 
@@ -50,6 +51,7 @@ class Message:
     because: str
     expires_at: int | None
     priority: int = 0
+    window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ def _enqueue(
                 (new, bundle, part, account, message.conversation_id, message.in_group, event_id,
                  message.source, message.purpose, priority, body.kind,
                  summary(body), payload, message.because, now, now, message.expires_at, "queued",
-                 "", 0)
+                 "", 0, str(message.window or ""))
             )  # fmt: skip
     insert_rows(tx.connection, Outbox, _OUTBOX, rows)
 

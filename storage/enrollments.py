@@ -297,6 +297,14 @@ def audience(tx: Tx, account: int, condition: Condition, *, now: int) -> list[in
     return list(tx.connection.execute(query.order_by(CONTACT.c.id)).scalars())
 
 
+def with_external_ids(tx: Tx, subjects: Collection[int], external_ids: Collection[str]) -> set[int]:
+    """Which of the contacts have one of these gateway ids."""
+    if not external_ids:
+        return set()
+    rows = fetch_in(tx.connection, "SELECT id, external_id FROM contact WHERE id IN {in}", subjects)
+    return {row[0] for row in rows if row[1] in external_ids}
+
+
 def unreachable(tx: Tx, subjects: Collection[int]) -> dict[int, str]:
     """Contacts and groups that nothing can be said to any more, and why."""
     strangers = fetch_in(

@@ -270,3 +270,18 @@ def first_roster(tx: Tx, account: int, *, now: int) -> bool:
     before = fetch(tx.connection, "SELECT synced_at FROM account WHERE id = ?", account)
     run_rows(tx.connection, "UPDATE account SET synced_at = ? WHERE id = ?", [(now, account)])
     return not before or before[0][0] is None
+
+
+def named_tags(tx: Tx, groups: Collection[int]) -> set[tuple[int, str]]:
+    """Tags that groups were ever given because of their name: (group id, tag) each."""
+    rows = fetch_in(
+        tx.connection,
+        "SELECT group_id, text, data FROM event WHERE kind = 'tag_added' AND group_id IN {in}",
+        groups,
+    )
+    out = set()
+    for group, tag, data in rows:
+        known = data if isinstance(data, dict) else json.loads(data or "{}")
+        if str(known.get("source", "")).startswith("groups:"):
+            out.add((group, tag))
+    return out

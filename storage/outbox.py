@@ -10,6 +10,7 @@ from typing import Any
 from sop.events import MessageType
 from sop.messages import BODY, Body, Text
 from sop.sending import Drop, Wait, Waiting
+from sop.times import parse_window
 from storage.sql import fetch, fetch_in, run_rows
 from storage.store import Tx
 
@@ -41,6 +42,7 @@ class Queued:
     expires_at: int | None
     event_id: int | None
     attempts: int
+    hours: str
     external_id: str  # of the conversation
 
     @property
@@ -62,7 +64,7 @@ def due(
     rows = fetch(
         tx.connection,
         "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
-        " o.text, o.payload, o.expires_at, o.event_id, o.attempts,"
+        " o.text, o.payload, o.expires_at, o.event_id, o.attempts, o.hours,"
         " COALESCE(contact.external_id, room.external_id)"
         " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
@@ -113,7 +115,7 @@ def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) ->
             now,
         )
     }
-    proactive = {r.conversation_id for r in rows if r.purpose == "touch"}
+    proactive = {r.conversation_id for r in rows if r.purpose == "touch" and not r.in_group}
     touched = _touched(tx, proactive, today=today, week=week, now=now)
     out = {}
     for row in rows:
@@ -131,6 +133,7 @@ def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) ->
             paused_until=pause[1] if pause else None,
             touched_today=counts[0],
             touched_week=counts[1],
+            window=parse_window(row.hours) if row.hours else None,
         )
     return out
 

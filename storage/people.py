@@ -214,6 +214,18 @@ def upsert_groups(
     return known, named
 
 
+def all_groups(tx: Tx, account: int) -> list[KnownGroup]:
+    """Every group the account is in."""
+    rows = fetch(
+        tx.connection,
+        "SELECT id, external_id, name, kind FROM room WHERE account_id = ? AND gone = ?"
+        " ORDER BY id",
+        account,
+        False,
+    )
+    return [KnownGroup(*row) for row in rows]
+
+
 def set_group_kind(tx: Tx, group: int, kind: str) -> None:
     """Record what a group is for (线索, 转化, 服务)."""
     run_rows(tx.connection, "UPDATE room SET kind = ? WHERE id = ?", [(kind, group)])

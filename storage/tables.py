@@ -225,6 +225,7 @@ class Outbox(SQLModel, table=True):
     left_at: int | None = _number(null=True)  # when it was handed to the gateway
     sent_at: int | None = _number(null=True)
     external_id: str | None = None
+    hours: str = _text()  # the window a touch keeps to, as `09:00-21:00`
 
 
 class Cooldown(SQLModel, table=True):

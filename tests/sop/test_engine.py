@@ -257,7 +257,9 @@ def test_a_pause_changes_only_what_late_says(
     assert step is not None and walk.planned_at is not None
     late = step.late or sop.late
     overdue = resumed - walk.planned_at > (late.limit if late else NEXT_WINDOW)
-    if overdue:
+    if step.if_ is not None and not _situation(resumed, events).holds["if"]:
+        assert move.runs[0].because == "条件 if 不满足"
+    elif overdue:
         assert [run.outcome for run in move.runs][:1] == ["skipped"]
         assert "late" in move.runs[0].because
     else:
@@ -294,6 +296,17 @@ def test_choose_takes_the_first_branch_that_holds(tagged: bool, branch: int) -> 
     move = advance(sop, walk, facts=facts(holds={"choose:0": tagged}), now=START)
     assert move.runs[0].because == f"到时间了，走第 {branch} 个分支"
     assert move.actions == sop.steps[0].choose[branch - 1].do
+
+
+def test_a_missed_step_still_points_the_way() -> None:
+    sop = _sop(
+        {"id": "a", "do": [{"say": "a"}], "goto": "c"}, {"id": "b"}, {"id": "c", "after": "1h"}
+    )
+    walk = begin(sop, id=1, now=START, facts=facts()).walk
+    assert walk is not None
+    move = advance(sop, walk, facts=facts(), now=START + 10 * DAY)
+    assert (move.runs[0].outcome, move.actions) == ("skipped", ())
+    assert move.walk is not None and move.walk.step == "c"
 
 
 def test_a_lost_friend_ends_the_walk_with_the_reason() -> None:
