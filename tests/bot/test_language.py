@@ -143,7 +143,7 @@ def test_links_and_addresses_are_one_piece() -> None:
     ],
 )
 def test_regex_runs_on_normal_text(regex: str, text: str, matches: bool) -> None:
-    assert (_hits(text, regex=(regex,)) == (regex,)) is matches
+    assert bool(_hits(text, regex=(regex,))) is matches
 
 
 @pytest.mark.parametrize(
