@@ -1,4 +1,5 @@
-"""The daily sweeps: at midnight who enters an SOP by date, in the morning stages and audiences.
+"""The daily sweeps: at midnight who enters an SOP by date, in the morning stages and audiences, in
+the small hours what is too old is forgotten.
 
 A sweep that was missed while the bot was off is made up for once, at the next start.
 """
@@ -18,15 +19,19 @@ from sop.birthdays import parse_birthday
 from sop.conditions import many
 from sop.events import EventKind
 from sop.sequences import Enter, EnterAudience, EnterBirthday, EnterDate, EnterFestival
+from sop.times import DAY, SECOND
 from sop.timing import local_day, local_moment
 from storage import enrollments as rows
 from storage import events as facts
 from storage.counters import read_counter, set_counter
+from storage.prune import prune
 from storage.store import Tx
 
 MIDNIGHT = 0
+SMALL_HOURS = 3 * 60
 MORNING = 9 * 60  # minutes after midnight: not before people are awake
 BATCH = 500
+BREATH = 5 * SECOND  # between batches of what is forgotten, so that others get their turn
 Sweep = Callable[[Tx, Me, Heart, int], None]
 
 
@@ -35,6 +40,7 @@ def sweep(tx: Tx, me: Me, heart: Heart, *, now: int) -> int:
     return min(
         _daily(tx, me, heart, now, name="midnight", minute=MIDNIGHT, work=_by_date),
         _daily(tx, me, heart, now, name="morning", minute=MORNING, work=_by_look),
+        _forget(tx, me, heart, now),
     )
 
 
@@ -46,6 +52,22 @@ def _daily(tx: Tx, me: Me, heart: Heart, now: int, *, name: str, minute: int, wo
     if due is not None and due <= now:
         work(tx, me, heart, now)
     set_counter(tx, counter, following)  # also when the clock was once far ahead
+    return following
+
+
+def _forget(tx: Tx, me: Me, heart: Heart, now: int) -> int:
+    """Delete what is older than `keep`, a batch at a time while there is more."""
+    counter = f"sweep:forget:{me.id}"
+    due = read_counter(tx, counter)
+    if due is not None and now < due <= now + DAY:
+        return due
+    following = _next(heart, now, SMALL_HOURS)
+    if due is not None and due <= now:
+        more = prune(
+            tx, [heart.workspace.definitions], keep=heart.settings.keep, now=now, limit=BATCH
+        )
+        following = now + BREATH if more else following
+    set_counter(tx, counter, following)
     return following
 
 

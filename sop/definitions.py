@@ -17,8 +17,9 @@ from sop.conditions import All, Any_, Condition, Definition, NamedEvent, OneOrMa
 from sop.events import EventKind
 from sop.rehearsal import Rehearsal
 from sop.sequences import Day, Sop
-from sop.times import HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
+from sop.times import DAY, HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
 
+SHORTEST_MEMORY = 30 * DAY
 STAGES = ("引入期", "成长期", "成熟期", "休眠期", "流失期")
 
 
@@ -30,6 +31,12 @@ def _known_zone(name: str) -> str:
             "siyu", "没有这个时区", {"expected": "时区名，如 Asia/Shanghai"}
         ) from None
     return name
+
+
+def _long_enough(span: int) -> int:
+    if span < SHORTEST_MEMORY:
+        raise PydanticCustomError("siyu", "太短了，limits 要往前数七天", {"expected": "至少 30d"})
+    return span
 
 
 # --- siyu.yaml -------------------------------------------------------------------------------
@@ -132,6 +139,7 @@ class Settings(Definition):
     limits: Limits = Limits()
     takeover: Duration = 2 * HOUR
     stale: Duration = 5 * MINUTE
+    keep: Annotated[Duration, AfterValidator(_long_enough)] = 180 * DAY
     vars: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @property

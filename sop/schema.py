@@ -18,6 +18,7 @@ _NOTES = {
     "Settings.limits": "主动找人、发消息的上限",
     "Settings.takeover": "运营亲自回复之后，机器人在那个会话里停多久",
     "Settings.stale": "断线重连后，比这更旧的消息不再回复",
+    "Settings.keep": "往事留多久：更早的缘由、事件和已了结的消息会被清理",
     "Settings.vars": "模板里能用的变量，写作 {{ vars.名字 }}",
     "Definitions.tags": "标签和标签组",
     "Definitions.groups": "按群名给群定性质、贴标签",
