@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Mapping
 from datetime import date
 
 _SOURCES = {"rule": "规则", "sop": "SOP", "operator": "运营", "groups": "群名像"}
@@ -11,19 +9,6 @@ _UNSEEN = {
     **{n: chr(0x2400 + n) for n in range(0x20) if chr(n) not in "\n\t"},
     **dict.fromkeys(range(0x7F, 0xA0), "�"),
     **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], ""),
-}
-_REFUSALS: Mapping[int | None, str] = {
-    errno.ENOENT: "没有这个文件或文件夹",
-    errno.EACCES: "没有权限",
-    errno.EPERM: "系统不允许",
-    errno.ENOTDIR: "路径中间有一段是文件，不是文件夹",
-    errno.EISDIR: "这是一个文件夹，不是文件",
-    errno.ENOSPC: "磁盘满了",
-    errno.EDQUOT: "磁盘配额用完了",
-    errno.EROFS: "这个磁盘是只读的",
-    errno.ENAMETOOLONG: "名字太长了",
-    errno.EMFILE: "打开的文件太多了",
-    errno.EIO: "磁盘读写出错",
 }
 
 
@@ -41,8 +26,3 @@ def source_name(source: str) -> str:
 def day_line(day: date) -> str:
     """A line between two days."""
     return f"── {day.month}月{day.day}日 周{'一二三四五六日'[day.weekday()]} ──"
-
-
-def refusal(error: OSError) -> str:
-    """Why the operating system refused."""
-    return _REFUSALS.get(error.errno, error.strerror or type(error).__name__)

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import sop
-from bot.plain import refusal
-from sop.errors import SiyuError
+from sop.errors import SiyuError, refusal
 
 # `templates` lies beside `sop` wherever both are installed. It is not imported: a folder of that
 # name is also in every workspace, and would be taken for it.

@@ -13,7 +13,7 @@ from bot.render import Templates
 from sop.check import check
 from sop.conditions import many
 from sop.definitions import Definitions, Settings
-from sop.errors import DefinitionError, WorkspaceError
+from sop.errors import DefinitionError, WorkspaceError, refusal
 from sop.load import SETTINGS_FILE, Loaded, is_definition_file, load
 from sop.problems import Problem
 from sop.source import decode
@@ -231,7 +231,7 @@ def _text(root: Path, name: str) -> str | Problem:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         hint = "看看文件还在不在、有没有读取的权限"
-        return Problem(name, 1, 1, "", f"打不开：{error.strerror}", hint=hint)
+        return Problem(name, 1, 1, "", f"打不开：{refusal(error)}", hint=hint)
     if len(data) > MAX_BYTES:
         return Problem(name, 1, 1, "", "文件太大了", expected="不超过 1 MB", hint="拆成几个文件")
     return decode(name, data)

@@ -6,6 +6,24 @@ the message of any `SiyuError` as one plain line and no traceback.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
+
+_REFUSALS: Mapping[int | None, str] = {
+    errno.ENOENT: "没有这个文件或文件夹",
+    errno.EEXIST: "同名的文件挡在那里",
+    errno.EACCES: "没有权限",
+    errno.EPERM: "系统不允许",
+    errno.ENOTDIR: "路径中间有一段是文件，不是文件夹",
+    errno.EISDIR: "这是一个文件夹，不是文件",
+    errno.ENOSPC: "磁盘满了",
+    errno.EDQUOT: "磁盘配额用完了",
+    errno.EROFS: "这个磁盘是只读的",
+    errno.ENAMETOOLONG: "名字太长了",
+    errno.EMFILE: "打开的文件太多了",
+    errno.EIO: "磁盘读写出错",
+}
+
 
 class SiyuError(Exception):
     """出错了。"""
@@ -45,3 +63,8 @@ class BadToken(ChannelError):
 
 class RenderError(SiyuError):
     """模板渲染失败。"""
+
+
+def refusal(error: OSError) -> str:
+    """Why the operating system refused, in Chinese where it is a common reason."""
+    return _REFUSALS.get(error.errno, error.strerror or type(error).__name__)

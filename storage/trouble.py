@@ -8,7 +8,7 @@ from sop.errors import StorageError
 
 
 class DatabaseTrouble(StorageError):
-    """数据库现在写不进去，先停下来等它恢复；没有丢东西。"""
+    """数据库现在写不进去。没有丢东西；恢复之前不会发消息。"""
 
 
 _WORDS = {
@@ -16,6 +16,7 @@ _WORDS = {
     "full": "磁盘满了",
     "readonly": "数据库文件变成了只读",
     "disk i/o": "磁盘读写出错",
+    "malformed": "数据库文件损坏了，请停下机器人，换回备份",
 }
 
 
@@ -32,5 +33,5 @@ def trouble_of(error: Exception) -> DatabaseTrouble | None:
     if why is None and not error.connection_invalidated and not from_server:
         return None
     return DatabaseTrouble(
-        f"{why or '数据库连不上'}。机器人先停下来等它恢复，没有丢消息，也不会发消息。"
+        f"{why or '数据库连不上'}，现在写不进去。没有丢东西；恢复之前不会发消息。"
     )

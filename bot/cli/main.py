@@ -14,8 +14,8 @@ from click.exceptions import NoArgsIsHelpError
 
 from bot.cli import explain, look, play, post, serve, sop, write
 from bot.cli.chinese import Group, complaint
-from bot.plain import refusal, visible
-from sop.errors import SiyuError
+from bot.plain import visible
+from sop.errors import SiyuError, refusal
 from storage.trouble import trouble_of
 
 

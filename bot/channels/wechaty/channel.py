@@ -144,7 +144,7 @@ class WechatyChannel:
         if why == self._last_trouble:
             return  # said already, and still true
         self._last_trouble = why
-        log.warning("disconnected: %s", why)
+        log.info("disconnected: %s", why)
         await self._status(StatusKind.DISCONNECTED, detail=why)
 
     async def _probe(self) -> None:

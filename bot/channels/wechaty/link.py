@@ -15,7 +15,7 @@ from grpc import StatusCode
 
 from bot.channels.wechaty.trouble import Cut, Disconnected, why_down
 from bot.channels.wechaty.wire import puppet_pb2 as pb
-from sop.errors import BadToken, ChannelError
+from sop.errors import BadToken, ChannelError, refusal
 
 # The gateway greets a new stream with a heartbeat at once; community gateways may not, so do not
 # insist. Wechaty's own client waits as long.
@@ -196,7 +196,7 @@ def _authority(ca: Path | None) -> bytes:
     try:
         return ca.read_bytes() if ca else _COMMUNITY_CA.read_bytes()
     except OSError as error:
-        raise ChannelError(f"读不到证书文件 {ca}：{error.strerror}。") from error
+        raise ChannelError(f"读不到证书文件 {ca}：{refusal(error)}。") from error
 
 
 _COMMUNITY_CA = resources.files("bot.channels.wechaty.wire").joinpath("community-ca.pem")

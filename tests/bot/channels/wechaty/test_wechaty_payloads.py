@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.channels.wechaty import payloads
@@ -197,6 +197,7 @@ keys = st.sampled_from(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(keys, json_values))
 def test_no_payload_raises(found: dict[str, Any]) -> None:
     people = [Person(external_id=id) for id in payloads.ids_of(found, "inviteeIdList")]
