@@ -14,7 +14,7 @@ from typing import Protocol
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-_LONGEST = 3_600_000  # looking again once an hour also notices a clock that was set
+_LONGEST = 60_000  # looking again notices a clock that was set, and what commands wrote beside us
 
 
 class Clock(Protocol):
@@ -73,7 +73,7 @@ class Alarm:
         self._rung.set()
 
     async def wait(self, at: int | None) -> None:
-        """Sleep until `at` (ms UTC; None: until rung, but no longer than an hour)."""
+        """Sleep until `at` (ms UTC; None: until rung, but no longer than a minute)."""
         if at is not None and at <= self._clock.now():
             self._rung.clear()
             await asyncio.sleep(0)  # others get their turn

@@ -6,16 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.by_hand import let_in, take_out
+from bot.doors import Doors
 from bot.happening import Happening, Me
 from bot.workspace import Workspace
 from sop.acting import give_tag
 from sop.decisions import Note, StepBack, TakeTag
+from sop.diagram import counted, heading
 from sop.errors import SiyuError
 from sop.messages import Text
 from sop.times import DAY, parse_duration, show_duration
 from storage import story
 from storage.apply import Changes, Message, resume
 from storage.circuit import close_circuit
+from storage.progress import Progress, progress
 from storage.search import Found, find
 from storage.store import Tx
 from storage.tags import tags_of
@@ -27,6 +31,9 @@ HELP = """可以用的命令：
 /暂停 张三 —— 机器人先不管这个人（/暂停 张三 2h 只停两小时）
 /恢复 张三 —— 机器人接着管
 /恢复 发送 —— 账号被保护性停发以后，马上恢复发送
+/SOP —— 有哪些 SOP，各有多少人在走
+/加入 张三 new-friend —— 拉进一个 SOP
+/移出 张三 new-friend —— 移出一个 SOP，以后不会自动再进来
 /状态 —— 机器人现在怎么样
 群也可以：/暂停 小满福利群①
 有重名时用编号，比如 /看 #12"""
@@ -47,8 +54,9 @@ class _Call:
 class Commands:
     """What an operator can ask of the bot by private message."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, doors: Doors) -> None:
         self._workspace = workspace
+        self._doors = doors
         self._known: dict[str, Callable[[_Call], str]] = {
             "标签": self._tag,
             "去标签": self._untag,
@@ -56,6 +64,9 @@ class Commands:
             "恢复": self._resume,
             "看": self._show,
             "状态": self._status,
+            "sop": self._sops,
+            "加入": self._enroll,
+            "移出": self._remove,
             "帮助": lambda _call: HELP,
         }
 
@@ -70,7 +81,7 @@ class Commands:
             return None
         # Chinese keyboards type a full-width space.
         word, args = (*text[1:].split(None, 1), "", "")[:2]
-        command = self._known.get(word)
+        command = self._known.get(word.lower())
         out = Changes()
         if command is None:
             answer = f"没有 /{word[:20]} 这个命令。发 /帮助 看看有哪些。"
@@ -138,6 +149,30 @@ class Commands:
         lines = story.status_lines(call.tx.connection, now=call.now)
         return "\n".join([f"{moment:%m-%d %H:%M} {self._workspace.settings.community}", *lines])
 
+    def _sops(self, call: _Call) -> str:
+        found = progress(call.tx.connection)
+        lines = []
+        for one in self._workspace.definitions.sops:
+            walks = found.get(one.id, Progress())
+            still = "（暂停中）" if walks.paused_since is not None else ""
+            lines.append(f"{heading(one)}{still}：{counted(one, walks.active)}在走")
+        return "\n".join(lines) or "还没有 SOP"
+
+    def _enroll(self, call: _Call) -> str:
+        name, sop = _two(call.args, "/加入 张三 new-friend")
+        who = _find(call, name)
+        because = f"运营 {self._operator(call)} 拉进来的"
+        why = let_in(call.tx, self._doors, who, sop, because=because, now=call.now)
+        return f"{who.label} 没有进去：{why}" if why else f"好的，{who.label} 进了 {sop}"
+
+    def _remove(self, call: _Call) -> str:
+        name, sop = _two(call.args, "/移出 张三 new-friend")
+        who = _find(call, name)
+        because = f"运营 {self._operator(call)} 移出的"
+        if take_out(call.tx, self._doors, who, sop, because=because, now=call.now):
+            return f"好的，{who.label} 移出了 {sop}，以后不会自动再进来"
+        return f"{who.label} 本来就不在 {sop} 里"
+
     def _whom_and_how_long(self, call: _Call) -> tuple[Found, int | None]:
         name, last = ("", "", *call.args.rsplit(None, 1))[-2:]
         try:
@@ -157,7 +192,7 @@ class Commands:
 def _two(args: str, example: str) -> tuple[str, str]:
     words = args.rsplit(None, 1)
     if len(words) < 2:
-        raise SiyuError(f"要写名字和标签，比如 {example}")
+        raise SiyuError(f"后面要写两样，比如 {example}")
     return words[0], words[1]
 
 

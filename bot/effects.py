@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.commands import Commands
+from bot.doors import Doors
 from bot.happening import Happening, Me
 from bot.workspace import Workspace
 from sop.decisions import Decision, Note, StepBack
@@ -28,10 +29,10 @@ Decided = list[tuple[Decision, Happening]]
 class Effects:
     """The effects of events in one version of a workspace."""
 
-    def __init__(self, workspace: Workspace, book: RuleBook) -> None:
+    def __init__(self, workspace: Workspace, book: RuleBook, doors: Doors) -> None:
         self._settings = workspace.settings
         self._book = book
-        self._commands = Commands(workspace)
+        self._commands = Commands(workspace, doors)
 
     def of(
         self, tx: Tx, me: Me, wave: Sequence[Happening], *, now: int

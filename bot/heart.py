@@ -55,7 +55,7 @@ class Heart:
         self.walker = Walker(workspace, self.sops, walk_facts)
         self.doors = Doors(self.sops, walk_facts)
         self._arrivals = Arrivals(workspace)
-        self._effects = Effects(workspace, self.book)
+        self._effects = Effects(workspace, self.book, self.doors)
 
     def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
         """Take a batch of events in their order; those recorded before are left out."""

@@ -60,14 +60,14 @@ async def test_a_ring_before_the_wait_is_not_lost() -> None:
         alarm.close()
 
 
-async def test_the_alarm_waits_no_longer_than_an_hour_for_what_is_far_off() -> None:
+async def test_the_alarm_waits_no_longer_than_a_minute_for_what_is_far_off() -> None:
     clock = VirtualClock(0)
     alarm = Alarm(clock)
     try:
         waiting = asyncio.create_task(alarm.wait(10**15))
         await asyncio.sleep(0)
         next_run = alarm._job.next_run_time
-        assert 3_590 <= next_run.timestamp() - SystemClock().now() / 1000 <= 3_610
+        assert 50 <= next_run.timestamp() - SystemClock().now() / 1000 <= 70
         alarm.ring()
         await waiting
     finally:

@@ -193,3 +193,33 @@ async def test_a_tag_with_any_name_is_only_a_name(perform: Perform, tag: str) ->
     play = await perform(RULES, people=people)
     assert "加上了" in await ask(play, f"/标签 Liz {tag}")
     assert play.tags("liz") == [tag.replace("\x00", "")]
+
+
+SOPS = """
+sops:
+  - {id: nf, title: 新友, steps: [{id: hello, after: 1h, do: [{say: a}]}]}
+  - {id: camp, for: group, steps: [{id: open, after: 1h, do: [{say: b}]}]}
+"""
+
+
+async def test_in_and_out_of_sops(perform: Perform) -> None:
+    play = await perform(SOPS, people=people)
+    liz = f"Liz #{play.contact('liz')}"
+    assert await ask(play, "/加入 Liz nf") == f"好的，{liz} 进了 nf"
+    assert await ask(play, "/加入 Liz nf") == f"{liz} 没有进去：已经在里面了"
+    assert await ask(play, "/SOP") == "新友（nf）：1 人在走\ncamp：0 个群在走"
+    assert await ask(play, "/移出 Liz nf") == f"好的，{liz} 移出了 nf，以后不会自动再进来"
+    assert await ask(play, "/移出 Liz nf") == f"{liz} 本来就不在 nf 里"
+    assert await ask(play, "/加入 小满 福利群① camp") == (
+        f"好的，群 小满 福利群① #{play.group('g1')} 进了 camp"
+    )
+    assert "是给群走的" in await ask(play, "/加入 Liz camp")
+    assert await ask(play, "/加入 Liz x") == "没有「x」这个 SOP。有：nf、camp"
+    assert await ask(play, "/加入 Liz") == "后面要写两样，比如 /加入 张三 new-friend"
+    await play.stage.wait(2 * HOUR)
+    assert [text for text in play.texts if text in "AB"] == ["B"]
+
+
+async def test_no_sops(perform: Perform) -> None:
+    play = await perform(RULES, people=people)
+    assert await ask(play, "/sop") == "还没有 SOP"
