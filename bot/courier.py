@@ -34,6 +34,7 @@ log = logging.getLogger("siyu.courier")
 ALL = ("reply", "notice", "touch")
 ATTEMPTS = 4
 BACKOFF = 30 * SECOND  # then four times as long each
+PAGE = 250  # rows judged at once when those before had to wait
 IN_FLIGHT = 32  # conversations sent to at once, when no gap is asked for
 SEND_TIMEOUT = 60.0  # seconds of real time; what takes longer is unknown
 
@@ -55,6 +56,14 @@ class _Hold:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """How many more messages the account's limits let pass, and whether it has to prove itself."""
+
+    messages: int
+    on_trial: bool
+
+
 class Courier:
     """Sends what one account's outbox holds."""
 
@@ -67,6 +76,7 @@ class Courier:
         self._now = now
         self._results: list[Outcome] = []
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._told: tuple[_Hold | None, int] = (None, 0)
 
     async def strand(self, me: Me) -> int:
         """Call once at start: what was in flight when the process died is unknown."""
@@ -99,9 +109,12 @@ class Courier:
         return bool(self._results)
 
     async def landed(self) -> bool:
-        """Wait for all sends under way; True when there were any."""
+        """Wait for all sends under way; True when there were any. Giving up waiting ends none."""
         tasks = list(self._busy.values())
-        await asyncio.gather(*tasks)
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            task.result()
         return bool(tasks)
 
     # --- in the transaction -------------------------------------------------------------------
@@ -118,20 +131,30 @@ class Courier:
         now: int,
     ) -> _Round:
         opened = self._record(tx, me, results, now)
-        held = self._held(tx, me, settings, online=online, now=now)
-        if held is not None:
-            outbox.note_wait(tx, me.id, held.reason, now=now)
-            return _Round([], held.until, opened)
+        due = outbox.next_due(tx, me.id)
+        if due is None or due > now:
+            return _Round([], due, opened)
+        room = self._room(tx, me, settings, online=online, now=now)
+        if isinstance(room, _Hold):
+            self._note(tx, me, room, now)
+            return _Round([], room.until, opened)
         purposes, slot = self._pace(tx, me, settings, now)
-        most = self._most(tx, me, settings, busy, now)
+        most = self._most(room, settings, busy)
         if not purposes or most <= 0:
             return _Round([], slot if slot > now else None, opened)
         rows = self._select(tx, me, settings, busy, purposes=purposes, most=most, now=now)
         outbox.mark_sending(tx, [row.id for row in rows], now=now)
         return _Round(rows, self._again(tx, me, settings, rows, slot, now), opened)
 
-    def _held(self, tx: Tx, me: Me, settings: Settings, *, online: bool, now: int) -> _Hold | None:
-        """Why nothing at all may leave the account now."""
+    def _note(self, tx: Tx, me: Me, hold: _Hold, now: int) -> None:
+        """Say on what waits why it does; what was told already is not looked at again."""
+        told, since = self._told
+        since = since if told == hold and since <= now else 0
+        outbox.note_wait(tx, me.id, hold.reason, since=since, now=now)
+        self._told = (hold, now)
+
+    def _room(self, tx: Tx, me: Me, settings: Settings, *, online: bool, now: int) -> _Room | _Hold:
+        """How much may leave the account now, or why nothing at all may."""
         if not online:
             return _Hold(None, "微信不在线，等连上再发")
         circuit = circuit_of(tx, me.id)
@@ -147,18 +170,16 @@ class Courier:
             return _Hold(
                 (first or now) + HOUR + 1, f"账号一小时内已发出 {hour} 条，到了每小时的上限"
             )
-        return None
-
-    def _most(self, tx: Tx, me: Me, settings: Settings, busy: frozenset[int], now: int) -> int:
-        """How many messages this round may send."""
-        limit = settings.limits.account
-        if circuit_of(tx, me.id).on_trial:
-            return 1 - len(busy)
-        gapless = limit.gap.high == limit.reply_gap.high == 0
-        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1, now=now)
-        hour, _ = outbox.left_since(tx, me.id, now - HOUR, now=now)
         room = min(limit.per_day - today, limit.per_hour - hour)
-        return min(room, IN_FLIGHT - len(busy), IN_FLIGHT if gapless else 1)
+        return _Room(room, on_trial=circuit.on_trial)
+
+    def _most(self, room: _Room, settings: Settings, busy: frozenset[int]) -> int:
+        """How many messages this round may send."""
+        if room.on_trial:
+            return 1 - len(busy)
+        limit = settings.limits.account
+        gapless = limit.gap.high == limit.reply_gap.high == 0
+        return min(room.messages, IN_FLIGHT - len(busy), IN_FLIGHT if gapless else 1)
 
     def _record(self, tx: Tx, me: Me, results: list[Outcome], now: int) -> int | None:
         if not results:
@@ -203,9 +224,11 @@ class Courier:
         today = day_start(now, settings.zone)
         week = day_start(now, settings.zone, days=-6)
         chosen: list[Queued] = []
+        page = most
         while len(chosen) < most:
             taken = [*busy, *(row.conversation_id for row in chosen)]
-            due = outbox.due(tx, me.id, now=now, purposes=purposes, busy=taken, limit=most)
+            due = outbox.due(tx, me.id, now=now, purposes=purposes, busy=taken, limit=page)
+            page = min(page * 4, PAGE)  # quiet hours put off thousands, and not one by one
             if not due:
                 return chosen
             facts = outbox.facts(tx, due, now=now, today=today, week=week)

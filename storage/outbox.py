@@ -65,15 +65,18 @@ def due(
         tx.connection,
         "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
         " o.text, o.payload, o.expires_at, o.event_id, o.attempts, o.hours,"
-        " COALESCE(contact.external_id, room.external_id)"
-        " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
-        " LEFT JOIN room ON room.id = o.conversation_id"
-        " WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
+        " COALESCE(contact.external_id, room.external_id) FROM ("
+        # Only the best few are joined: behind them may wait thousands.
+        "SELECT o.* FROM outbox o WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
         # The bubbles that follow a touch's first belong to it and keep the pace of talk.
         f" AND (o.purpose IN ({marks}) OR o.part > 0){free}"
-        " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.conversation_id = o.conversation_id"
-        " AND p.id < o.id AND p.bundle_id = o.bundle_id AND p.state = 'queued')"
-        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
+        " AND (o.part = 0 OR NOT EXISTS (SELECT 1 FROM outbox p"
+        " WHERE p.conversation_id = o.conversation_id AND p.id >= o.bundle_id AND p.id < o.id"
+        " AND p.bundle_id = o.bundle_id AND p.state = 'queued'))"
+        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?) o"
+        " LEFT JOIN contact ON contact.id = o.conversation_id"
+        " LEFT JOIN room ON room.id = o.conversation_id"
+        " ORDER BY o.priority DESC, o.due_at, o.id",
         account,
         now,
         *purposes,
@@ -204,13 +207,13 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], *, now: int) -> None:
     )
 
 
-def note_wait(tx: Tx, account: int, reason: str, *, now: int) -> None:
-    """Say on the rows that are due why nothing leaves the account now."""
+def note_wait(tx: Tx, account: int, reason: str, *, since: int, now: int) -> None:
+    """Say on the rows that became due from `since` on why nothing leaves the account now."""
     run_rows(
         tx.connection,
-        "UPDATE outbox SET reason = ? WHERE state = 'queued' AND account_id = ? AND due_at <= ?"
-        " AND reason <> ?",
-        [(reason, account, now, reason)],
+        "UPDATE outbox SET reason = ? WHERE state = 'queued' AND account_id = ? AND due_at >= ?"
+        " AND due_at <= ? AND reason <> ?",
+        [(reason, account, since, now, reason)],
     )
 
 
@@ -241,7 +244,7 @@ def echo(
     recent = "left_at > ? AND state IN ('sending', 'unknown', 'sent')"
     rows = fetch(
         tx.connection,
-        "SELECT id, external_id, kind, text, payload IS NOT NULL FROM outbox"  # noqa: S608
+        "SELECT id, external_id, kind, text, payload IS NOT NULL, state FROM outbox"  # noqa: S608
         f" WHERE conversation_id = ? AND (external_id = ? OR {recent})"
         " ORDER BY CASE WHEN state = 'sending' THEN 0 ELSE 1 END, id",
         conversation,
@@ -253,6 +256,8 @@ def echo(
     open_ = [row for row in rows if row[1] is None or not external_id]
     alike = [r for r in open_ if _same(r[2], r[3], type, text, mentions=bool(r[4]))]
     for row in (named or alike)[:1]:
+        if named and row[5] == "sent":
+            break  # nothing new
         run_rows(
             tx.connection,
             "UPDATE outbox SET state = 'sent', reason = '', sent_at = COALESCE(sent_at, ?),"

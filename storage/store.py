@@ -19,9 +19,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
-from sop.errors import StorageError
+from sop.errors import StorageError, refusal
 from storage.ids import Ids
 from storage.migrate import upgrade
+from storage.sql import fetch
 
 T = TypeVar("T")
 _PRAGMAS = (
@@ -50,11 +51,15 @@ class Store:
     """A database, opened and brought to the newest schema.
 
     `url` is SQLAlchemy's; a relative SQLite path is taken from `root`. Raises `StorageError` with
-    what to do when it cannot be opened.
+    what to do when it cannot be opened. `scratch` is for a database nobody will miss: it is not
+    flushed to the disk, and its only user waits for it anyway.
     """
 
-    def __init__(self, url: str, *, root: Path = Path()) -> None:
+    def __init__(self, url: str, *, root: Path = Path(), scratch: bool = False) -> None:
+        self._scratch = scratch
         self._engine = _make_engine(_resolve(url, root))
+        if scratch:
+            event.listen(self._engine, "connect", _hurry)
         self._ids = Ids()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="siyu-writer")
         self._connection: Connection | None = None
@@ -68,10 +73,14 @@ class Store:
 
     async def run(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in one transaction on the writer thread and return what it returns."""
+        if self._scratch:
+            return self._write(work)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._write, work)
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """`run` for callers without an event loop: waits for the writer thread."""
+        if self._scratch:
+            return self._write(work)
         return self._thread.submit(self._write, work).result()
 
     @contextmanager
@@ -112,7 +121,7 @@ def _resolve(url: str, root: Path) -> URL:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"建不了数据文件夹 {path.parent}：{error.strerror}") from error
+        raise StorageError(f"建不了数据文件夹 {path.parent}：{refusal(error)}") from error
     return parsed.set(database=str(path))
 
 
@@ -133,16 +142,20 @@ def _prepare(connection: Any, _record: Any) -> None:
         connection.execute(pragma)
 
 
+def _hurry(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 def _begin(connection: Connection) -> None:
     # A deferred read-then-write meets SQLITE_BUSY in spite of the timeout (FINDINGS §2).
     writes = connection.get_execution_options().get("siyu_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    fetch(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _why_not(error: DBAPIError, url: URL) -> str:
     where = url.render_as_string(hide_password=True)
     text = str(error.orig)
-    if "not a database" in text:
+    if "not a database" in text or "malformed" in text:
         return f"{where} 不是 SQLite 数据库文件。若文件已损坏，请换回备份。"
     if "readonly" in text or "unable to open" in text:
         return f"{where} 打不开或不可写，请检查文件和所在文件夹的权限。"

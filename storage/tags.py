@@ -103,9 +103,13 @@ def expire_tags(tx: Tx, account: int, *, now: int, limit: int = 500) -> list[Tag
 
 def next_expiry(tx: Tx, account: int) -> int | None:
     """When the next tag of an account's contacts and groups expires, ms UTC."""
-    sql = f"SELECT MIN(expires_at) FROM tagging {_OWNED} AND expires_at IS NOT NULL"  # noqa: S608
-    found = fetch(tx.connection, sql, account)[0][0]
-    return None if found is None else int(found)
+    rows = fetch(
+        tx.connection,
+        f"SELECT tagging.expires_at FROM tagging {_OWNED} AND tagging.expires_at IS NOT NULL"  # noqa: S608
+        " ORDER BY tagging.expires_at LIMIT 1",  # MIN would read every tag that expires
+        account,
+    )
+    return int(rows[0][0]) if rows else None
 
 
 def _tag_id(tx: Tx, name: str) -> int:

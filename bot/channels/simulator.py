@@ -59,6 +59,7 @@ class World:
     announcements: dict[str, str] = field(default_factory=dict)
     failures: deque[Failure] = field(default_factory=deque)
     online: bool = True
+    echoes: bool = True  # report what the account sends; a long play goes faster without
     _count: int = 0
 
     @property
@@ -150,7 +151,8 @@ class SimulatorChannel:
             self.on_delivery(delivery)
         if failure is Failure.DROP:
             raise TimeoutError
-        await self._echo(delivery)
+        if world.echoes:
+            await self._echo(delivery)
         if failure is Failure.NO_ANSWER:
             raise TimeoutError
         return None if failure is Failure.NO_ID else delivery.external_id
@@ -213,6 +215,14 @@ class SimulatorChannel:
         await self._event(
             EventKind.FRIEND_REQUEST, "req", contact=self.world.people[who], text=text
         )
+
+    async def befriend(self, who: str) -> None:
+        """A person becomes a friend without asking first."""
+        await self._confirm(who)
+
+    async def order(self, who: str) -> None:
+        """A person buys something, as a shop's system would report it."""
+        await self._event(EventKind.ORDER, "order", contact=self.world.people[who])
 
     async def unfriend(self, who: str) -> None:
         """A person ends the friendship."""
