@@ -23,7 +23,8 @@ from storage.store import Store
 
 log = logging.getLogger("siyu.live")
 RELOAD_EVERY = 2.0  # seconds of real time between looks at the files
-DRAIN = 8.0  # seconds that sends under way get at the end
+LAST_WORDS = 5.0  # seconds that sends under way get at the end
+DRAIN = 3.0  # seconds that recording what came of them, and what came in, may take after that
 Report = Callable[[str], None]
 
 
@@ -55,6 +56,7 @@ async def _run(root: Path, *, env: Mapping[str, str], report: Report) -> None:
     )
     stopping = asyncio.Event()
     _on_signals(stopping, alarm)
+    await asyncio.to_thread(workspace.matcher.warm_up)
     tasks = [
         asyncio.create_task(_channel(channel, bot, stopping, alarm)),
         asyncio.create_task(_follow_files(watcher, bot, report)),
@@ -159,6 +161,7 @@ async def _follow_files(watcher: Watcher, bot: Bot, report: Report) -> None:
         if edit.workspace is None:
             report("文件改动有错误，先继续用改动之前的版本：\n" + show_problems(edit.problems))
             continue
+        await asyncio.to_thread(edit.workspace.matcher.warm_up)
         bot.reload(edit.workspace)
         report("文件有改动，已经换上新版本")
 
@@ -166,9 +169,13 @@ async def _follow_files(watcher: Watcher, bot: Bot, report: Report) -> None:
 async def _wind_down(
     bot: Bot, channel: Channel, tasks: list[asyncio.Task[None]], alarm: Alarm, store: Store
 ) -> None:
+    bot.hush()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS):
+            await bot.courier.landed()
     with suppress(TimeoutError):
         async with asyncio.timeout(DRAIN):
-            await channel.close()
+            await channel.close()  # cuts off what still hangs: nobody knows what became of it
             await bot.drain()
     for task in tasks:
         task.cancel()

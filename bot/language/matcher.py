@@ -9,7 +9,7 @@ from ahocorasick_rs import AhoCorasick
 from bot.language.normal import normalise, tighten
 from bot.language.regex import Regexes
 from bot.language.similar import Questions
-from bot.language.words import Sentence, Vocabulary
+from bot.language.words import Sentence, Vocabulary, load_dictionary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,11 @@ class Matcher:
         asked = [normalise(text) for text in self._questions]
         self._question_index = Questions(asked, own, same) if asked else None
         self._index()
+
+    def warm_up(self) -> None:
+        """Load what the first match would load, if any could need it (a second or two)."""
+        if any(p.any or p.all or p.none or p.like for p in self._patterns):
+            load_dictionary()
 
     def match(self, text: str) -> dict[str, tuple[str, ...]]:
         """The ids of the patterns that match, each with what fired.

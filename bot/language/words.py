@@ -46,6 +46,11 @@ def _jieba() -> Any:
     return tokenizer
 
 
+def load_dictionary() -> None:
+    """Load jieba's dictionary now, so that the first message need not wait for it."""
+    _jieba()
+
+
 def weight(word: str) -> float:
     """How rare a word is: minus the logarithm of its frequency in general Chinese."""
     tokenizer = _jieba()

@@ -60,6 +60,7 @@ class Drama:
     def __init__(self, bot: Bot, store: Store, clock: OffsetClock, alarm: Alarm) -> None:
         self.bot = bot
         self.statuses: list[Status] = []
+        self.patience = PATIENCE
         self._store = store
         self._clock = clock
         self._alarm = alarm
@@ -80,7 +81,7 @@ class Drama:
 
     async def until(self, predicate: Callable[[], Any]) -> Any:
         """Wait for turns of the bot until `predicate()` is truthy, and return what it gave."""
-        async with asyncio.timeout(PATIENCE), self._turned:
+        async with asyncio.timeout(self.patience), self._turned:
             return await self._turned.wait_for(predicate)
 
     async def saw(self, kind: StatusKind, times: int = 1) -> Status:
