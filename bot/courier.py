@@ -143,7 +143,7 @@ class Courier:
         if not purposes or most <= 0:
             return _Round([], slot if slot > now else None, opened)
         rows = self._select(tx, me, settings, busy, purposes=purposes, most=most, now=now)
-        outbox.mark_sending(tx, [row.id for row in rows], now=now)
+        outbox.mark_sending(tx, rows, now=now)
         return _Round(rows, self._again(tx, me, settings, rows, slot, now), opened)
 
     def _note(self, tx: Tx, me: Me, hold: _Hold, now: int) -> None:

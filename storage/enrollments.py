@@ -206,8 +206,9 @@ def walked_elsewhere(tx: Tx, sop: str, subjects: Collection[int]) -> set[int]:
     """Who walks the SOP on another account of the workspace just now."""
     rows = fetch_in(
         tx.connection,
-        "SELECT mine.id FROM contact mine JOIN contact other"
-        " ON other.external_id = mine.external_id AND other.id <> mine.id"
+        "SELECT mine.id FROM contact mine JOIN account ON account.id <> mine.account_id"
+        " JOIN contact other"
+        " ON other.account_id = account.id AND other.external_id = mine.external_id"
         " JOIN enrollment e ON e.subject_id = other.id AND e.state = 'active' AND e.sop = ?"
         " WHERE mine.id IN {in}",
         subjects,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,15 @@ _ECHO_TYPES = {
     "mini_program": MessageType.MINI_PROGRAM,
 }  # fmt: skip
 _FILES = {"image", "voice", "video"}
+UNDER_WAY = 800  # the priority of what follows a bubble that has left: below replies and notices
 
 # Found by the conversation's index: the outbox is long, a conversation is not.
 _REST_OF_BUNDLE = "WHERE conversation_id = ? AND id >= ? AND bundle_id = ? AND state = 'queued'"
+
+_FIRST_OF_BUNDLE = (
+    "NOT EXISTS (SELECT 1 FROM outbox p WHERE p.conversation_id = o.conversation_id"
+    " AND p.id < o.id AND p.bundle_id = o.bundle_id AND p.state = 'queued')"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,43 +61,75 @@ class Queued:
         )
 
 
+_QUEUED = tuple(Queued.__dataclass_fields__)
+
+
 def due(
     tx: Tx, account: int, *, now: int, purposes: Collection[str], busy: Collection[int], limit: int
 ) -> list[Queued]:
     """Queued rows whose time has come, best first, one a conversation, none of a busy one."""
-    marks, taken_marks = (", ".join("?" for _ in some) for some in (purposes, busy))
-    free = f" AND o.conversation_id NOT IN ({taken_marks})" if busy else ""
+    taken = set(busy)
+    out: list[Queued] = []
+    for where, params in _blocks(tx, account, purposes):
+        for row in _block(tx, account, where, params, busy=taken, limit=limit * 4, now=now):
+            if row.conversation_id not in taken and len(out) < limit:
+                taken.add(row.conversation_id)
+                out.append(row)
+        if len(out) == limit:
+            break
+    return out
+
+
+def _blocks(
+    tx: Tx, account: int, purposes: Collection[str]
+) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The parts of the queue in their order, each of which an index has in its own order.
+
+    Thousands may wait for their turn: none of them is looked at that is not near it.
+    """
+    yield f"o.priority >= ? AND {_FIRST_OF_BUNDLE}", (UNDER_WAY,)
+    below = UNDER_WAY
+    while "touch" in purposes:
+        lower = fetch(
+            tx.connection,
+            "SELECT MAX(priority) FROM outbox"
+            " WHERE state = 'queued' AND account_id = ? AND priority < ?",
+            account,
+            below,
+        )[0][0]
+        if lower is None:
+            return
+        below = int(lower)
+        yield "o.priority = ? AND o.part = 0", (below,)
+
+
+def _block(
+    tx: Tx,
+    account: int,
+    where: str,
+    params: tuple[int, ...],
+    *,
+    busy: Collection[int],
+    limit: int,
+    now: int,
+) -> list[Queued]:
+    free = f" AND o.conversation_id NOT IN ({', '.join('?' for _ in busy)})" if busy else ""
     rows = fetch(
         tx.connection,
         "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
         " o.text, o.payload, o.expires_at, o.event_id, o.attempts, o.hours,"
-        " COALESCE(contact.external_id, room.external_id) FROM ("
-        # Only the best few are joined: behind them may wait thousands.
-        "SELECT o.* FROM outbox o WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ?"
-        # The bubbles that follow a touch's first belong to it and keep the pace of talk.
-        f" AND (o.purpose IN ({marks}) OR o.part > 0){free}"
-        " AND (o.part = 0 OR NOT EXISTS (SELECT 1 FROM outbox p"
-        " WHERE p.conversation_id = o.conversation_id AND p.id >= o.bundle_id AND p.id < o.id"
-        " AND p.bundle_id = o.bundle_id AND p.state = 'queued'))"
-        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?) o"
-        " LEFT JOIN contact ON contact.id = o.conversation_id"
+        " COALESCE(contact.external_id, room.external_id)"
+        " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
-        " ORDER BY o.priority DESC, o.due_at, o.id",
+        f" WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ? AND {where}{free}"
+        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
         account,
         now,
-        *purposes,
+        *params,
         *busy,
-        limit * 4,
+        limit,
     )
-    names = tuple(Queued.__dataclass_fields__)
-    taken = set(busy)
-    out: list[Queued] = []
-    for row in rows:
-        queued = Queued(**dict(zip(names, row, strict=True)))
-        if queued.conversation_id not in taken and len(out) < limit:
-            taken.add(queued.conversation_id)
-            out.append(queued)
-    return out
+    return [Queued(**dict(zip(_QUEUED, row, strict=True))) for row in rows]
 
 
 def next_due(tx: Tx, account: int) -> int | None:
@@ -141,13 +179,21 @@ def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) ->
     return out
 
 
-def mark_sending(tx: Tx, ids: Sequence[int], *, now: int) -> None:
-    """Record that rows are about to be handed to the gateway. Commit before doing it."""
+def mark_sending(tx: Tx, rows: Sequence[Queued], *, now: int) -> None:
+    """Record that rows are about to be handed to the gateway. Commit before doing it.
+
+    The bubbles that follow a touch's first belong to it and keep the pace of talk.
+    """
     run_rows(
         tx.connection,
         "UPDATE outbox SET state = 'sending', left_at = ?, attempts = attempts + 1, reason = ''"
         " WHERE id = ?",
-        [(now, row) for row in ids],
+        [(now, row.id) for row in rows],
+    )
+    run_rows(
+        tx.connection,
+        f"UPDATE outbox SET priority = ? {_REST_OF_BUNDLE} AND priority < ?",  # noqa: S608
+        [(UNDER_WAY, *_bundle(row), UNDER_WAY) for row in rows if row.purpose == "touch"],
     )
 
 

@@ -187,6 +187,15 @@ class Outbox(SQLModel, table=True):
             postgresql_where=text("state = 'queued'"),
         ),
         Index(
+            "outbox_turn",
+            "account_id",
+            "priority",
+            "due_at",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
             "outbox_open",
             "account_id",
             "state",

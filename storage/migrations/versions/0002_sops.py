@@ -91,9 +91,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("steprun", schema=None) as batch_op:
         batch_op.create_index("steprun_enrollment", ["enrollment_id"], unique=False)
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.create_index(
+            "outbox_turn",
+            ["account_id", "priority", "due_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_index(
+            "outbox_turn",
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
     with op.batch_alter_table("steprun", schema=None) as batch_op:
         batch_op.drop_index("steprun_enrollment")
 
