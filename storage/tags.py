@@ -66,6 +66,7 @@ def change_tags(
     wishes = list(wishes)
     held = tags_of(tx, {wish.subject_id for wish, _ in wishes}, now=now)
     changes: list[TagChange] = []
+    ids: dict[str, int] = {}
     for wish, event_id in wishes:
         have = held[wish.subject_id]
         match wish:
@@ -78,7 +79,9 @@ def change_tags(
             _take(tx, wish.subject_id, name)
             changes.append(TagChange(wish.subject_id, name, False, wish.source, event_id))
         if isinstance(wish, GiveTag):
-            _give(tx, wish, event_id, now)
+            if wish.tag not in ids:
+                ids[wish.tag] = _tag_id(tx, wish.tag)
+            _give(tx, wish, ids[wish.tag], event_id, now)
             if wish.tag not in have:
                 have.append(wish.tag)
                 changes.append(TagChange(wish.subject_id, wish.tag, True, wish.source, event_id))
@@ -121,12 +124,12 @@ def _tag_id(tx: Tx, name: str) -> int:
     return new
 
 
-def _give(tx: Tx, wish: GiveTag, event_id: int | None, now: int) -> None:
+def _give(tx: Tx, wish: GiveTag, tag: int, event_id: int | None, now: int) -> None:
     insert_rows(
         tx.connection,
         Tagging,
         ("subject_id", "tag_id", "source", "event_id", "at", "expires_at"),
-        [(wish.subject_id, _tag_id(tx, wish.tag), wish.source, event_id, now, wish.expires_at)],
+        [(wish.subject_id, tag, wish.source, event_id, now, wish.expires_at)],
         extra=_RENEW,
     )
 

@@ -45,6 +45,11 @@ class Kept(Generic[T]):
     def __contains__(self, key: str) -> bool:
         return key in self._known
 
+    def at_hand(self, key: str) -> bool:
+        """Whether `get` would answer without waiting."""
+        found = self._known.get(key)
+        return found is not None and found.done()
+
     def drop(self, key: str) -> None:
         """Forget one; a fetch under way answers those who wait, and is not kept."""
         self._known.pop(key, None)

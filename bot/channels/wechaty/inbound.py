@@ -62,12 +62,17 @@ class Inbound:
             return []
         payload.id = payload.id or id
         contact = payloads.about(payload, self_id=self.self_id)
-        # Side by side, so that a gateway that hangs costs its deadline twice and not five times.
-        scene, (extra, text), official = await asyncio.gather(
-            self._scene(contact, payload.room_id),
-            self._attachment(payload),
-            self._official(contact),
-        )
+        if self._at_hand(contact, payload.room_id):
+            scene = await self._scene(contact, payload.room_id)
+            extra, text = await self._attachment(payload)
+            official = await self._official(contact)
+        else:
+            # Side by side, so that a gateway that hangs costs its deadline twice, not five times.
+            scene, (extra, text), official = await asyncio.gather(
+                self._scene(contact, payload.room_id),
+                self._attachment(payload),
+                self._official(contact),
+            )
         if payloads.sent_by_self(payload, self_id=self.self_id) and await self._by_plugin(payload):
             extra["by_plugin"] = True
         if official:
@@ -76,11 +81,14 @@ class Inbound:
 
     async def _scene(self, contact: str, group: str) -> Scene:
         # Our own name is only needed to find us mentioned in a group's text.
-        person, room, own = await asyncio.gather(
-            self._person(contact),
-            self._room(group),
-            self._person(self.self_id if group else ""),
-        )
+        us = self.self_id if group else ""
+        if self._at_hand(contact, group):
+            person, room = await self._person(contact), await self._room(group)
+            own = await self._person(us)
+        else:
+            person, room, own = await asyncio.gather(
+                self._person(contact), self._room(group), self._person(us)
+            )
         return Scene(
             now=self._now(),
             self_id=self.self_id,
@@ -88,6 +96,12 @@ class Inbound:
             contact=person,
             group=room,
         )
+
+    def _at_hand(self, contact: str, group: str) -> bool:
+        """Whether a scene can be set without asking the gateway, and so without tasks."""
+        ids = (contact, self.self_id) if group else (contact,)
+        known = all(self.cache.contacts.at_hand(id) for id in ids if id)
+        return known and (not group or self.cache.rooms.at_hand(group))
 
     async def _person(self, id: str) -> Person | None:
         return await self.cache.person(id) if id else None
