@@ -41,7 +41,7 @@ class Stage:
         while True:
             due = await self.bot.turn()
             landed = await self.bot.courier.landed()
-            if self.bot.waiting or (landed and (due is None or not self._alone)):
+            if landed and (due is None or not self._alone):
                 continue  # alone, the next turn is early enough to record what landed
             if due is None or due > self.clock.now():
                 return due

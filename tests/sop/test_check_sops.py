@@ -286,20 +286,20 @@ class Story:
 
 
 @given(sop=some_sop(), seed=st.integers(0, 1 << 16))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None, derandomize=True)
 def test_an_sop_without_a_mistake_rests_in_every_round(sop: Sop | None, seed: int) -> None:
     if sop is None:
         return
     flow = Flow(sop, ("sops", 0))
-    if any("没完没了" in mistake.message for mistake in flow_mistakes(flow)):
-        return
+    if any(not mistake.warning for mistake in flow_mistakes(flow)):
+        return  # refused at load, for this or for another reason
     story = Story(sop, seed)
     story.walk(200)
     assert story.longest <= 3 * len(sop.steps)
 
 
 @given(sop=some_sop(), seed=st.integers(0, 1 << 16))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None, derandomize=True)
 def test_nobody_ever_stands_at_an_unreachable_step(sop: Sop | None, seed: int) -> None:
     if sop is None:
         return
