@@ -12,6 +12,7 @@ from sop.events import EventKind
 from sop.sequences import Sop
 from sop.versions import as_data, digest, from_data
 from storage.enrollments import Beginning, Enrolled, begin
+from storage.people import account_id
 from storage.sql import insert_rows
 from storage.store import Tx
 from storage.tables import Contact
@@ -398,7 +399,9 @@ async def test_a_crash_between_turns_repeats_no_step(perform: Perform, crash_aft
 
 async def test_one_account_walks_a_person_known_to_two(perform: Perform, url: str) -> None:
     play = await perform(sop("- {id: a, after: 1d, do: [{say: a}]}", enter="{tag: 要}"))
-    twin = play.write(lambda tx: tx.new_id())
+    twin = play.write(
+        lambda tx: account_id(tx, channel="simulator", external_id="two", name="", now=0)
+    )
     amy = play.contact("amy")
     version = digest(Sop.model_validate({"id": "x", "steps": [{"id": "a"}]}))
 
