@@ -56,7 +56,7 @@ async def _run(root: Path, *, env: Mapping[str, str], report: Report) -> None:
     )
     stopping = asyncio.Event()
     _on_signals(stopping, alarm)
-    await asyncio.to_thread(workspace.matcher.warm_up)
+    await asyncio.to_thread(_warm_up, workspace)
     tasks = [
         asyncio.create_task(_channel(channel, bot, stopping, alarm)),
         asyncio.create_task(_follow_files(watcher, bot, report)),
@@ -148,6 +148,10 @@ async def _channel(channel: Channel, bot: Bot, stopping: asyncio.Event, alarm: A
         alarm.ring()
 
 
+def _warm_up(workspace: Workspace) -> None:
+    workspace.matcher.warm_up()
+
+
 async def _follow_files(watcher: Watcher, bot: Bot, report: Report) -> None:
     while True:
         await asyncio.sleep(RELOAD_EVERY)
@@ -161,7 +165,7 @@ async def _follow_files(watcher: Watcher, bot: Bot, report: Report) -> None:
         if edit.workspace is None:
             report("文件改动有错误，先继续用改动之前的版本：\n" + show_problems(edit.problems))
             continue
-        await asyncio.to_thread(edit.workspace.matcher.warm_up)
+        await asyncio.to_thread(_warm_up, edit.workspace)
         bot.reload(edit.workspace)
         report("文件有改动，已经换上新版本")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from bot.almanac import ChineseAlmanac
@@ -23,7 +24,7 @@ _TEMPLATES, _MEDIA, _DATA = "templates", "media", "data"
 _ONLY_AT_START = ("channel", "storage", "timezone")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Workspace:
     """Everything the operator wrote, valid as a whole. `problems` are only warnings."""
 
@@ -31,8 +32,16 @@ class Workspace:
     settings: Settings
     definitions: Definitions
     templates: Templates
-    matcher: Matcher
     problems: tuple[Problem, ...] = ()
+
+    @cached_property
+    def matcher(self) -> Matcher:
+        """What finds the rules' words in messages; built when first asked for, which takes time."""
+        return Matcher(
+            patterns(self.definitions),
+            words=self.definitions.words,
+            synonyms=self.definitions.synonyms,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +226,6 @@ def _inspect(root: Path, survey: _Survey, *, env: Mapping[str, str]) -> _Inspect
         settings=settings,
         definitions=definitions,
         templates=templates,
-        matcher=Matcher(
-            patterns(definitions), words=definitions.words, synonyms=definitions.synonyms
-        ),
         problems=found,
     )
     return _Inspection(workspace, found, loaded)
