@@ -44,11 +44,19 @@ class Effects:
         """
         decided: Decided = []
         changes: list[TagChange] = []
-        alive = [h for h in wave if self._effect(tx, me, h, now, decided, changes)]
+        ours = facts.other_accounts(tx)
+        alive = [h for h in wave if self._effect(tx, me, h, now, ours, decided, changes)]
         return alive, decided, changes
 
     def _effect(
-        self, tx: Tx, me: Me, h: Happening, now: int, decided: Decided, changes: list[TagChange]
+        self,
+        tx: Tx,
+        me: Me,
+        h: Happening,
+        now: int,
+        ours: set[str],
+        decided: Decided,
+        changes: list[TagChange],
     ) -> bool:
         """What one event does by itself; False when rules have no say in it."""
         match h.event.kind:
@@ -56,7 +64,7 @@ class Effects:
                 decided += self._own_message(h, now)
                 return False
             case EventKind.MESSAGE:
-                return self._message(tx, me, h, now, changes)
+                return self._message(tx, me, h, now, ours, changes)
             case EventKind.FRIEND_ADDED if h.contact_id is not None:
                 return self._befriended(tx, h.contact_id, now)
             case EventKind.FRIEND_REMOVED if h.contact_id is not None:
@@ -81,11 +89,19 @@ class Effects:
             )  # fmt: skip
             write_notes(tx, [(note, h.id)], now=now)
 
-    def _message(self, tx: Tx, me: Me, h: Happening, now: int, changes: list[TagChange]) -> bool:
+    def _message(
+        self,
+        tx: Tx,
+        me: Me,
+        h: Happening,
+        now: int,
+        ours: set[str],
+        changes: list[TagChange],
+    ) -> bool:
         if h.group_id and h.contact_id:
             people.count_group_messages(tx, [(h.group_id, h.contact_id, h.event.at)])
         sender = h.event.contact
-        if sender is None or h.contact_id is None or sender.external_id in facts.other_accounts(tx):
+        if sender is None or h.contact_id is None or sender.external_id in ours:
             return False
         if h.group_id is None and sender.external_id in self._settings.operators:
             commanded = self._commands.handle(tx, me, h, now=now)
