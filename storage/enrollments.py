@@ -206,11 +206,11 @@ def walked_elsewhere(tx: Tx, sop: str, subjects: Collection[int]) -> set[int]:
     """Who walks the SOP on another account of the workspace just now."""
     rows = fetch_in(
         tx.connection,
-        "SELECT mine.id FROM contact mine JOIN account ON account.id <> mine.account_id"
-        " JOIN contact other"
-        " ON other.account_id = account.id AND other.external_id = mine.external_id"
+        "SELECT mine.id FROM contact mine WHERE EXISTS (SELECT 1 FROM account"
+        " WHERE account.id <> mine.account_id AND EXISTS (SELECT 1 FROM contact other"
         " JOIN enrollment e ON e.subject_id = other.id AND e.state = 'active' AND e.sop = ?"
-        " WHERE mine.id IN {in}",
+        " WHERE other.account_id = account.id AND other.external_id = mine.external_id))"
+        " AND mine.id IN {in}",
         subjects,
         sop,
     )

@@ -21,6 +21,7 @@ _ECHO_TYPES = {
     "mini_program": MessageType.MINI_PROGRAM,
 }  # fmt: skip
 _FILES = {"image", "voice", "video"}
+LOWEST, HIGHEST = -1_000, 10_000  # priorities lie between
 UNDER_WAY = 800  # the priority of what follows a bubble that has left: below replies and notices
 
 # Found by the conversation's index: the outbox is long, a conversation is not.
@@ -70,8 +71,8 @@ def due(
     """Queued rows whose time has come, best first, one a conversation, none of a busy one."""
     taken = set(busy)
     out: list[Queued] = []
-    for where, params in _blocks(tx, account, purposes):
-        for row in _block(tx, account, where, params, busy=taken, limit=limit * 4, now=now):
+    for priority in _priorities(tx, account, least=LOWEST if "touch" in purposes else UNDER_WAY):
+        for row in _block(tx, account, priority, busy=taken, limit=limit * 4, now=now):
             if row.conversation_id not in taken and len(out) < limit:
                 taken.add(row.conversation_id)
                 out.append(row)
@@ -80,39 +81,36 @@ def due(
     return out
 
 
-def _blocks(
-    tx: Tx, account: int, purposes: Collection[str]
-) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The parts of the queue in their order, each of which an index has in its own order.
+def _priorities(tx: Tx, account: int, *, least: int) -> Iterator[int]:
+    """The priorities of what is queued, from the highest.
 
-    Thousands may wait for their turn: none of them is looked at that is not near it.
+    Within one an index has the order of the queue: of thousands that wait only the first are read.
     """
-    yield f"o.priority >= ? AND {_FIRST_OF_BUNDLE}", (UNDER_WAY,)
-    below = UNDER_WAY
-    while "touch" in purposes:
-        lower = fetch(
+    above: int | None = HIGHEST
+    while above is not None:
+        above = fetch(
             tx.connection,
-            "SELECT MAX(priority) FROM outbox"
-            " WHERE state = 'queued' AND account_id = ? AND priority < ?",
+            "SELECT MAX(priority) FROM outbox WHERE state = 'queued' AND account_id = ?"
+            " AND priority < ? AND priority >= ?",
             account,
-            below,
+            above,
+            least,
         )[0][0]
-        if lower is None:
-            return
-        below = int(lower)
-        yield "o.priority = ? AND o.part = 0", (below,)
+        if above is not None:
+            yield above
 
 
 def _block(
     tx: Tx,
     account: int,
-    where: str,
-    params: tuple[int, ...],
+    priority: int,
     *,
     busy: Collection[int],
     limit: int,
     now: int,
 ) -> list[Queued]:
+    # What follows a bubble waits until that one has left; in a touch it is then UNDER_WAY.
+    first = _FIRST_OF_BUNDLE if priority >= UNDER_WAY else "o.part = 0"
     free = f" AND o.conversation_id NOT IN ({', '.join('?' for _ in busy)})" if busy else ""
     rows = fetch(
         tx.connection,
@@ -121,11 +119,11 @@ def _block(
         " COALESCE(contact.external_id, room.external_id)"
         " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
-        f" WHERE o.state = 'queued' AND o.account_id = ? AND o.due_at <= ? AND {where}{free}"
-        " ORDER BY o.priority DESC, o.due_at, o.id LIMIT ?",
+        " WHERE o.state = 'queued' AND o.account_id = ? AND o.priority = ? AND o.due_at <= ?"
+        f" AND {first}{free} ORDER BY o.due_at, o.id LIMIT ?",
         account,
+        priority,
         now,
-        *params,
         *busy,
         limit,
     )
