@@ -46,7 +46,10 @@ def sweep(tx: Tx, me: Me, heart: Heart, *, now: int) -> int:
 
 def _daily(tx: Tx, me: Me, heart: Heart, now: int, *, name: str, minute: int, work: Sweep) -> int:
     counter = f"sweep:{name}:{me.id}"
-    due, following = read_counter(tx, counter), _next(heart, now, minute)
+    due = read_counter(tx, counter)
+    if due is not None and now < due <= now + DAY:
+        return due
+    following = _next(heart, now, minute)
     if due is not None and now < due <= following:
         return due
     if due is not None and due <= now:
