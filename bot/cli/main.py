@@ -12,7 +12,7 @@ import traceback
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from bot.cli import explain, look, play, post, serve, sop, write
+from bot.cli import explain, look, play, post, rehearse, serve, sop, write
 from bot.cli.chinese import Group, complaint
 from bot.plain import visible
 from sop.errors import SiyuError, refusal
@@ -33,7 +33,7 @@ def siyu(verbose: bool) -> None:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-for _module in (write, look, explain, post, sop, serve, play):
+for _module in (write, look, explain, post, sop, rehearse, serve, play):
     for _command in _module.COMMANDS:
         siyu.add_command(_command)
 

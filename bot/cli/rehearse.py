@@ -1,0 +1,87 @@
+"""`siyu rehearse`: simulated weeks before an SOP touches a person."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from bot.cli.common import emit_json, json_option, open_workspace, workspace_option
+from bot.rehearsal.run import Plan, rehearse_workspace
+from bot.rehearsal.screen import screen
+
+
+@click.command()
+@click.argument("sops", metavar="[SOP]...", nargs=-1)
+@click.option(
+    "--contacts",
+    default=200,
+    show_default=True,
+    help="模拟多少人",
+    metavar="人数",
+    type=click.IntRange(1, 100_000),
+)
+@click.option(
+    "--days",
+    default=30,
+    show_default=True,
+    help="演多少天",
+    metavar="天数",
+    type=click.IntRange(1, 366),
+)
+@click.option("--seed", default=1, show_default=True, help="同一个数，结果一模一样", metavar="数")
+@click.option(
+    "--start",
+    default="2026-03-02",
+    show_default=True,
+    help="从哪天开始",
+    metavar="日期",
+    type=click.DateTime(["%Y-%m-%d"]),
+)
+@click.option("--from-db", is_flag=True, help="带上真实的好友（只读，不会改动）")
+@workspace_option
+@json_option
+def rehearse(
+    sops: tuple[str, ...],
+    contacts: int,
+    days: int,
+    seed: int,
+    start: datetime,
+    from_db: bool,
+    root: Path,
+    as_json: bool,
+) -> None:
+    """彩排：用真的规则、SQL 和信使，在虚拟的几周里演一遍，谁也碰不到。"""
+    workspace = open_workspace(root)
+    plan = Plan(
+        sops=sops, contacts=contacts, days=days, seed=seed, start=start.date(), from_db=from_db
+    )
+    found = asyncio.run(rehearse_workspace(workspace, plan, progress=_progress()))
+    if as_json:
+        emit_json(found)
+        return
+    click.echo(
+        f"彩排：{workspace.settings.community}，{found['contacts']} 人，"
+        f"从 {found['start']} 起 {days} 天，种子 {seed}"
+    )
+    click.echo("")
+    for line in screen(found):
+        click.echo(line)
+
+
+def _progress() -> Callable[[float], None]:
+    """Tell on a terminal how far it is; a pipe gets the report alone."""
+    if not sys.stderr.isatty():
+        return lambda _done: None
+
+    def tell(done: float) -> None:
+        click.echo(f"\r彩排中 {done:4.0%}" + ("\n" if done >= 1 else ""), nl=False, err=True)
+
+    return tell
+
+
+COMMANDS = (rehearse,)

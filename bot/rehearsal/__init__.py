@@ -1,0 +1,1 @@
+"""Rehearsals: real definitions, engine, SQL and courier over simulated time and people."""
