@@ -37,147 +37,163 @@ def watch_holds(tx: Tx) -> None:
         tx.connection.exec_driver_sql(statement)
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One bubble that left, or may have (unknown). `at` is ms UTC."""
-
-    at: int
-    subject_id: int
-    in_group: bool
-    purpose: str
-    source: str
-    part: int
-
-
-def sent(connection: Connection) -> list[Sent]:
-    """Everything that left, in order."""
-    rows = fetch(
-        connection,
-        "SELECT left_at, conversation_id, in_group, purpose, source, part FROM outbox"
-        " WHERE state IN ('sent', 'unknown') AND kind <> 'accept' ORDER BY left_at, id",
-    )
-    return [Sent(r[0], r[1], bool(r[2]), r[3], r[4], r[5]) for r in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Something that was put off: what it belongs to, why, and from when to when (ms UTC)."""
-
-    source: str
-    reason: str
-    since: int
-    until: int
-
-
-def holds(connection: Connection) -> list[Hold]:
-    """Every time something was put off, in order."""
-    rows = fetch(
-        connection,
-        "SELECT COALESCE('sop:' || e.sop || '/' || h.step, o.source, ''), h.reason, h.since,"
-        " h.until"
-        " FROM hold h LEFT JOIN enrollment e ON e.id = h.enrollment_id"
-        " LEFT JOIN outbox o ON o.id = h.outbox_id ORDER BY h.n",
-    )
-    return [Hold(r[0], r[1], r[2] or 0, r[3] or 0) for r in rows]
-
-
-def walks(connection: Connection) -> dict[str, dict[str, int]]:
-    """How many walks of each SOP stand how: sop → state → count."""
-    out: dict[str, dict[str, int]] = {}
-    for sop, state, count in fetch(
-        connection, "SELECT sop, state, COUNT(*) FROM enrollment GROUP BY sop, state ORDER BY 1, 2"
-    ):
-        out.setdefault(sop, {})[state] = count
-    return out
-
-
-@dataclass(frozen=True, slots=True)
-class StepRuns:
-    """How often a step came out one way, for one reason."""
-
-    outcome: str
-    because: str
-    count: int
-
-
-def runs(connection: Connection) -> dict[tuple[str, str], list[StepRuns]]:
-    """What came of each step: (sop, step) → counts."""
-    out: dict[tuple[str, str], list[StepRuns]] = {}
-    for sop, step, outcome, because, count in fetch(
-        connection,
-        "SELECT e.sop, r.step, r.outcome, r.because, COUNT(*) FROM steprun r"
-        " JOIN enrollment e ON e.id = r.enrollment_id GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4",
-    ):
-        out.setdefault((sop, step), []).append(StepRuns(outcome, because, count))
-    return out
-
-
-def standing(connection: Connection) -> dict[tuple[str, str], int]:
-    """How many still stand before each step, or wait for it: (sop, step) → count."""
-    rows = fetch(
-        connection,
-        "SELECT sop, step, COUNT(*) FROM enrollment WHERE state = 'active' AND phase <> 'reply'"
-        " GROUP BY sop, step ORDER BY sop, step",
-    )
-    return {(r[0], r[1]): r[2] for r in rows}
-
-
-def said_by_step(connection: Connection) -> dict[str, int]:
-    """How many messages (not bubbles) of each SOP step left: source → count."""
-    rows = fetch(
-        connection,
-        "SELECT source, COUNT(*) FROM outbox WHERE source LIKE 'sop:%' AND part = 0"
-        " AND purpose <> 'notice' AND state IN ('sent', 'unknown') GROUP BY source ORDER BY source",
-    )
-    return {r[0]: r[1] for r in rows}
-
-
-def withheld(connection: Connection) -> list[tuple[str, str, int]]:
-    """(what, reason, count) of all that was put off, dropped, skipped or not done."""
-    return [
-        *((r[0], r[1], r[2]) for r in fetch(
-            connection,
-            "SELECT 'held', reason, COUNT(*) FROM hold GROUP BY reason ORDER BY reason",
-        )),
-        *((r[0], r[1], r[2]) for r in fetch(
-            connection,
-            "SELECT state, reason, COUNT(*) FROM outbox WHERE state IN ('dropped', 'failed')"
-            " AND part = 0 GROUP BY state, reason ORDER BY state, reason",
-        )),
-        *((r[0], r[1], r[2]) for r in fetch(
-            connection,
-            "SELECT outcome, because, COUNT(*) FROM steprun WHERE outcome = 'skipped'"
-            " GROUP BY outcome, because ORDER BY because",
-        )),
-        *((r[0], r[1], r[2]) for r in fetch(
-            connection,
-            "SELECT outcome, because, COUNT(*) FROM trace WHERE outcome = 'withheld'"
-            " GROUP BY outcome, because ORDER BY because",
-        )),
-    ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Lively:
-    """The person with the most to tell."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A message the bot meant to send: the first bubble of a bundle has `part` 0."""
 
     id: int
-    name: str
-    external_id: str
-    account_id: int
+    bundle_id: int
+    part: int
+    subject_id: int
+    in_group: bool
+    event_id: int | None
+    source: str
+    purpose: str
+    kind: str
+    text: str
+    state: str
+    reason: str
+    created_at: int
+    left_at: int | None
+
+    @property
+    def sop(self) -> str:
+        """The SOP it comes from, or an empty string."""
+        return self.source[4:].partition("/")[0] if self.source.startswith("sop:") else ""
+
+    @property
+    def step(self) -> str:
+        """The step of the SOP it comes from, or an empty string."""
+        return self.source[4:].partition("/")[2] if self.source.startswith("sop:") else ""
 
 
-def liveliest(connection: Connection) -> Lively | None:
-    """Who heard most touches and answered most; the first of equals."""
-    rows = fetch(
-        connection,
-        "SELECT c.id, c.name, c.external_id, c.account_id FROM contact c"
-        " JOIN (SELECT conversation_id, COUNT(*) AS n FROM outbox WHERE purpose = 'touch'"
-        " AND state = 'sent' AND in_group = 0 GROUP BY conversation_id) o"
-        " ON o.conversation_id = c.id ORDER BY o.n + (SELECT COUNT(*) FROM event"
-        " WHERE event.contact_id = c.id AND event.kind = 'message') DESC, c.id LIMIT 1",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkRow:
+    """One walk through an SOP as it stands at the end."""
+
+    id: int
+    sop: str
+    digest: str
+    subject_id: int
+    state: str
+    step: str
+    waiting: str
+    entered_at: int
+    ended_at: int | None
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """What came of a step: `done`, `skipped`, `replied`, `timeout`."""
+
+    walk_id: int
+    step: str
+    outcome: str
+    because: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldRow:
+    """How often a message (`box_id`) or step was put off for one reason, and when first."""
+
+    box_id: int | None
+    walk_id: int | None
+    step: str
+    reason: str
+    times: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceRow:
+    """Something that was not done, and why."""
+
+    subject_id: int
+    event_id: int | None
+    what: str
+    outcome: str
+    because: str
+    refs: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A fact that happened to a contact or group."""
+
+    id: int
+    kind: str
+    contact_id: int | None
+    group_id: int | None
+    text: str
+    source: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All that came of a rehearsal, each list in the order it happened."""
+
+    names: dict[int, str]
+    boxes: list[Box]
+    walks: list[WalkRow]
+    runs: list[RunRow]
+    holds: list[HoldRow]
+    traces: list[TraceRow]
+    events: list[EventRow]
+
+
+def read_ledger(connection: Connection, *, start: int) -> Ledger:
+    """What was recorded from `start` on, ms UTC; and the walks that were under way by then."""
+    names = fetch(connection, "SELECT id, name FROM contact UNION ALL SELECT id, name FROM room")
+    return Ledger(
+        names=dict(names),
+        boxes=[Box(**dict(zip(_BOX, r, strict=True))) for r in fetch(connection, _BOXES, start)],
+        walks=[
+            WalkRow(**dict(zip(_WALK, r, strict=True)))
+            for r in fetch(connection, _WALKS, start, start)
+        ],
+        runs=[RunRow(**dict(zip(_RUN, r, strict=True))) for r in fetch(connection, _RUNS, start)],
+        holds=[HoldRow(**dict(zip(_HOLD, r, strict=True))) for r in fetch(connection, _HOLDS)],
+        traces=[
+            TraceRow(**dict(zip(_TRACE, r, strict=True))) for r in fetch(connection, _TRACES, start)
+        ],
+        events=[
+            EventRow(**dict(zip(_EVENT, r, strict=True))) for r in fetch(connection, _EVENTS, start)
+        ],
     )
-    return Lively(*rows[0]) if rows else None
+
+
+_BOX, _WALK, _RUN, _HOLD, _TRACE, _EVENT = (
+    tuple(row.__dataclass_fields__) for row in (Box, WalkRow, RunRow, HoldRow, TraceRow, EventRow)
+)
+_BOXES = (
+    "SELECT id, bundle_id, part, conversation_id, in_group, event_id, source, purpose, kind, text,"
+    " state, reason, created_at, left_at FROM outbox WHERE created_at >= ? ORDER BY id"
+)
+_WALKS = (
+    "SELECT id, sop, digest, subject_id, state, step, waiting, entered_at, ended_at, because,"
+    " reason FROM enrollment WHERE entered_at >= ? OR ended_at IS NULL OR ended_at >= ? ORDER BY id"
+)
+_RUNS = (
+    "SELECT enrollment_id, step, outcome, because, at FROM steprun WHERE at >= ? ORDER BY at, id"
+)
+_HOLDS = (
+    "SELECT outbox_id, enrollment_id, COALESCE(step, ''), reason, COUNT(*), MIN(since) FROM hold"
+    " GROUP BY outbox_id, enrollment_id, step, reason ORDER BY MIN(n)"
+)
+_TRACES = (
+    "SELECT subject_id, event_id, what, outcome, because, COALESCE(refs, ''), at FROM trace"
+    " WHERE at >= ? AND outcome IN ('withheld', 'failed') ORDER BY at, id"
+)
+_EVENTS = (
+    "SELECT id, kind, contact_id, group_id, text,"
+    " COALESCE(json_extract(data, '$.source'), json_extract(data, '$.from'), ''), recorded_at"
+    " FROM event WHERE recorded_at >= ? ORDER BY recorded_at, id"
+)
 
 
 def real_people(connection: Connection) -> list[tuple[Any, ...]]:

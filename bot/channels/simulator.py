@@ -257,6 +257,10 @@ class SimulatorChannel:
             by=None if by is None else self.world.people.get(by, self.world.me),
         )
 
+    async def enter(self, group: str) -> None:
+        """Someone brings the account into a group."""
+        await self._event(EventKind.GROUP_ENTERED, "enter", group=self._room(group))
+
     async def rename(self, group: str, topic: str) -> None:
         """Someone renames a group."""
         old = self.world.rooms[group].topic

@@ -42,6 +42,12 @@ from bot.rehearsal.screen import screen
     metavar="日期",
     type=click.DateTime(["%Y-%m-%d"]),
 )
+@click.option(
+    "--people",
+    metavar="文件",
+    help="用这个文件里的人物（默认是工作区里写的）",
+    type=click.Path(path_type=Path, readable=False),
+)
 @click.option("--from-db", is_flag=True, help="带上真实的好友（只读，不会改动）")
 @workspace_option
 @json_option
@@ -51,6 +57,7 @@ def rehearse(
     days: int,
     seed: int,
     start: datetime,
+    people: Path | None,
     from_db: bool,
     root: Path,
     as_json: bool,
@@ -58,7 +65,13 @@ def rehearse(
     """彩排：用真的规则、SQL 和信使，在虚拟的几周里演一遍，谁也碰不到。"""
     workspace = open_workspace(root)
     plan = Plan(
-        sops=sops, contacts=contacts, days=days, seed=seed, start=start.date(), from_db=from_db
+        sops=sops,
+        contacts=contacts,
+        days=days,
+        seed=seed,
+        start=start.date(),
+        from_db=from_db,
+        people=people,
     )
     found = asyncio.run(rehearse_workspace(workspace, plan, progress=_progress()))
     if as_json:

@@ -45,6 +45,8 @@ class Play:
         self.stage.world.echoes = False
         await self.stage.open()
         self.stage.channel.on_delivery = self._delivered
+        for crowd in self.cast.crowds:
+            await self.stage.channel.enter(group_id(crowd))
         for part in self.cast.parts:
             for act in part.acts:
                 self._plan(part, act)

@@ -11,17 +11,19 @@ from typing import Any
 
 from bot.channels.simulator import SELF_ID
 from bot.rehearsal.cast import Cast, RealPerson, Times, draw_cast
+from bot.rehearsal.findings import Findings
 from bot.rehearsal.play import Play, prepare
 from bot.rehearsal.report import report
 from bot.stage import Stage
-from bot.workspace import Workspace
-from sop.errors import NotFound, SiyuError
-from sop.load import load
+from bot.workspace import Workspace, show_problems
+from sop.errors import DefinitionError, NotFound, SiyuError, refusal
+from sop.load import SETTINGS_FILE, load
 from sop.problems import did_you_mean
 from sop.rehearsal import Rehearsal
+from sop.source import decode
 from sop.timing import local_moment
 from storage.people import account_id
-from storage.rehearsal import copy_people, real_people
+from storage.rehearsal import copy_people, read_ledger, real_people
 from storage.store import Store, Tx
 
 BUILT_IN = Path(__file__).with_name("people.yaml")
@@ -37,6 +39,7 @@ class Plan:
     seed: int
     start: date
     from_db: bool = False
+    people: Path | None = None
 
 
 async def rehearse_workspace(
@@ -46,7 +49,7 @@ async def rehearse_workspace(
 
     Raises `NotFound` for an unknown SOP.
     """
-    workspace, chosen = _narrowed(workspace, plan.sops)
+    workspace = _narrowed(workspace, plan.sops)
     zone = workspace.settings.zone
     times = Times(
         start=local_moment(plan.start, 0, zone),
@@ -64,9 +67,10 @@ async def rehearse_workspace(
                 stage, cast, times, progress=lambda now: progress((now - times.start) / span)
             ).run()
             with store.read() as connection:
-                found = report(connection, workspace, times, chosen=chosen)
+                ledger = read_ledger(connection, start=times.start)
         finally:
             store.close()
+    found = report(Findings(workspace, times, ledger))
     head = {
         "start": plan.start.isoformat(),
         "days": plan.days,
@@ -76,7 +80,7 @@ async def rehearse_workspace(
     return {**head, **found}
 
 
-def _narrowed(workspace: Workspace, names: Sequence[str]) -> tuple[Workspace, list[str]]:
+def _narrowed(workspace: Workspace, names: Sequence[str]) -> Workspace:
     """The workspace with just these SOPs in play."""
     known = [sop.id for sop in workspace.definitions.sops]
     if not known:
@@ -85,16 +89,16 @@ def _narrowed(workspace: Workspace, names: Sequence[str]) -> tuple[Workspace, li
         if name not in known:
             raise NotFound(f"没有 SOP「{name}」。{did_you_mean(name, known)}")
     if not names:
-        return workspace, known
+        return workspace
     kept = tuple(sop for sop in workspace.definitions.sops if sop.id in names)
     definitions = workspace.definitions.model_copy(update={"sops": kept})
-    return replace(workspace, definitions=definitions), [sop.id for sop in kept]
+    return replace(workspace, definitions=definitions)
 
 
 def _cast(workspace: Workspace, plan: Plan, times: Times, store: Store) -> Cast:
-    rehearsal = workspace.definitions.rehearsal
+    rehearsal = _read(plan.people) if plan.people else workspace.definitions.rehearsal
     if not rehearsal.people:
-        rehearsal = _built_in()
+        rehearsal = _read(BUILT_IN)
     real: list[RealPerson] = []
     if plan.from_db:
         real = _copied(workspace, store, now=times.start)
@@ -108,11 +112,15 @@ def _cast(workspace: Workspace, plan: Plan, times: Times, store: Store) -> Cast:
     return cast
 
 
-def _built_in() -> Rehearsal:
-    text = BUILT_IN.read_text(encoding="utf-8")
-    loaded = load({"siyu.yaml": "community: 彩排", "people.yaml": text}, env={})
-    if loaded.definitions is None:
-        raise SiyuError("自带的彩排人物读不出来")
+def _read(file: Path) -> Rehearsal:
+    """The cast that a file describes."""
+    try:
+        text = decode(file.name, file.read_bytes())
+    except OSError as error:
+        raise SiyuError(f"{file} 打不开：{refusal(error)}") from error
+    loaded = load({SETTINGS_FILE: "community: 彩排", file.name: text}, env={})
+    if loaded.problems or loaded.definitions is None:
+        raise DefinitionError(show_problems(loaded.problems))
     return loaded.definitions.rehearsal
 
 

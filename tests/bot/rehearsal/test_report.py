@@ -1,0 +1,141 @@
+"""Rehearsals: the same seed gives the same report, and its numbers are those of the database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli.main import siyu
+from bot.rehearsal.run import Plan, rehearse_workspace
+from bot.starter import copy_starter
+from sop.errors import NotFound
+from storage.sql import fetch
+from storage.store import Store
+from tests.support import NO_GAPS, workspace
+
+SOPS = """
+tags: {买: {}, 要: {}}
+sops:
+  - id: hello
+    enter: {on: friend_added}
+    exit: [{tag: 买}]
+    steps:
+      - {id: a, after: 1h, do: [{say: a}]}
+      - id: ask
+        day: 1
+        at: "10:00"
+        do: [{say: b}]
+        reply: {within: 1d, cases: [{match: {any: [好的]}, do: [{tag: 要}]}]}
+      - {id: never, day: 2, at: "10:00", if: {tag: 买}, do: [{say: c}]}
+  - {id: nobody, enter: {tag: 买}, steps: [{id: x, do: [{say: d}]}]}
+rehearsal:
+  people: [{name: 人, share: 1, reply: 0.5, words: [好的, 不了], leaves: 0.2}]
+"""
+PLAN = Plan(sops=(), contacts=30, days=8, seed=3, start=date(2026, 3, 2))
+
+
+def unheard(_done: float) -> None:
+    """Nobody looks at the progress."""
+
+
+async def test_numbers_are_those_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = workspace(tmp_path, SOPS, settings=NO_GAPS)
+    kept: dict[str, int] = {}
+    close = Store.close
+
+    def look_and_close(store: Store) -> None:
+        with store.read() as connection:
+            for name, sql in {
+                "touches": "SELECT COUNT(*) FROM outbox WHERE purpose = 'touch' AND state = 'sent'",
+                "asked": "SELECT COUNT(*) FROM outbox WHERE source = 'sop:hello/ask' AND"
+                " purpose = 'touch' AND state = 'sent'",
+                "replied": "SELECT COUNT(*) FROM steprun WHERE outcome = 'replied'",
+                "skipped": "SELECT COUNT(*) FROM steprun WHERE step = 'never'",
+                "entered": "SELECT COUNT(*) FROM enrollment WHERE sop = 'hello'",
+            }.items():
+                kept[name] = fetch(connection, sql)[0][0]
+        close(store)
+
+    monkeypatch.setattr(Store, "close", look_and_close)
+    found = await rehearse_workspace(space, PLAN, progress=unheard)
+    funnel = {row["sop"]: row for row in found["funnel"]}
+    steps = {row["step"]: row for row in funnel["hello"]["steps"]}
+    assert kept["entered"] > 0 and kept["replied"] > 0
+    assert sum(day["touches"] for day in found["per_day"]) == kept["touches"]
+    assert steps["ask"]["sent"] == kept["asked"]
+    assert steps["ask"]["replied"] == kept["replied"]
+    assert steps["never"]["skipped"] == {"if": kept["skipped"]}
+    assert funnel["hello"]["entered"] == kept["entered"]
+    assert ("sop_empty", "nobody") in {(w["kind"], w.get("sop")) for w in found["warnings"]}
+
+
+async def test_one_sop_alone(tmp_path: Path) -> None:
+    space = workspace(tmp_path, SOPS, settings=NO_GAPS)
+    plan = Plan(sops=("nobody",), contacts=5, days=2, seed=1, start=date(2026, 3, 2))
+    found = await rehearse_workspace(space, plan, progress=unheard)
+    assert [row["sop"] for row in found["funnel"]] == ["nobody"]
+    with pytest.raises(NotFound, match="没有 SOP「nobdy」。是不是想写 nobody"):
+        await rehearse_workspace(
+            space,
+            Plan(sops=("nobdy",), contacts=5, days=2, seed=1, start=date(2026, 3, 2)),
+            progress=unheard,
+        )
+
+
+async def test_real_friends_take_part_and_their_database_is_not_touched(tmp_path: Path) -> None:
+    space = workspace(tmp_path, SOPS, settings=NO_GAPS)
+    store = Store(space.settings.storage, root=tmp_path)
+    store.write(
+        lambda tx: tx.connection.exec_driver_sql(
+            "INSERT INTO contact (id, account_id, external_id, name, alias, friend, friend_at,"
+            " stage, first_seen_at) VALUES (7, 1, 'wx7', '真小雨', '', 1, 0, '成长期', 0)"
+        )
+    )
+    store.close()
+    before = (tmp_path / "data/siyu.db").read_bytes()
+    plan = Plan(sops=(), contacts=3, days=3, seed=1, start=date(2026, 3, 2), from_db=True)
+    found = await rehearse_workspace(space, plan, progress=unheard)
+    assert found["contacts"] == 4
+    assert (tmp_path / "data/siyu.db").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    copy_starter(tmp_path / "shop")
+    program = [sys.executable, "-c", "from bot.cli.main import run; run()"]
+    options = ["--workspace", str(tmp_path / "shop"), "--contacts", "20", "--days", "9"]
+    command = [*program, "rehearse", "--json", *options]
+    runs = [
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert set(json.loads(runs[0])) >= {"per_day", "funnel", "withheld", "warnings", "sample"}
+
+
+def test_the_screen_tells_all_of_it(tmp_path: Path) -> None:
+    copy_starter(tmp_path / "shop")
+    result = CliRunner().invoke(
+        siyu, ["rehearse", "new-friend", "--workspace", str(tmp_path / "shop"), "--contacts", "8",
+               "--days", "5"],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    for heading in (
+        "每天会发多少",
+        "每个 SOP 走成什么样",
+        "什么没有照原样发",
+        "其中一个人",
+        "皱眉",
+    ):
+        assert heading in result.output
