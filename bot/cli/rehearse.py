@@ -10,35 +10,33 @@ from pathlib import Path
 
 import click
 
+from bot.cli.chinese import Command
 from bot.cli.common import emit_json, json_option, open_workspace, workspace_option
 from bot.rehearsal.run import Plan, rehearse_workspace
 from bot.rehearsal.screen import screen
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("sops", metavar="[SOP]...", nargs=-1)
 @click.option(
     "--contacts",
     default=200,
-    show_default=True,
-    help="模拟多少人",
+    help="模拟多少人（默认 200）",
     metavar="人数",
     type=click.IntRange(1, 100_000),
 )
 @click.option(
     "--days",
     default=30,
-    show_default=True,
-    help="演多少天",
+    help="演多少天（默认 30）",
     metavar="天数",
     type=click.IntRange(1, 366),
 )
-@click.option("--seed", default=1, show_default=True, help="同一个数，结果一模一样", metavar="数")
+@click.option("--seed", default=1, help="同一个数，结果一模一样（默认 1）", metavar="数")
 @click.option(
     "--start",
     default="2026-03-02",
-    show_default=True,
-    help="从哪天开始",
+    help="从哪天开始（默认 2026-03-02，好拿来比）",
     metavar="日期",
     type=click.DateTime(["%Y-%m-%d"]),
 )
