@@ -211,36 +211,52 @@ def real_people(connection: Connection) -> list[tuple[Any, ...]]:
 
 def copy_people(source: Connection, tx: Tx, account: int, *, now: int) -> None:
     """Copy friends with tags, values and the messages they wrote into the scratch database."""
-    ids: dict[int, int] = {}
-    for row in real_people(source):
-        ids[row[0]] = tx.new_id()
-        insert_rows(
-            tx.connection,
-            Contact,
-            ("id", "account_id", "external_id", "name", "alias", "friend", "friend_at", "stage",
-             "first_seen_at", "last_message_at"),
-            [(ids[row[0]], account, row[1], row[2], row[3], True, row[6], row[4], row[6] or now,
-              row[5])],
-        )  # fmt: skip
+    ids = {row[0]: tx.new_id() for row in real_people(source)}
+    insert_rows(
+        tx.connection,
+        Contact,
+        ("id", "account_id", "external_id", "name", "alias", "friend", "friend_at", "stage",
+         "first_seen_at", "last_message_at"),
+        [
+            (ids[r[0]], account, r[1], r[2], r[3], True, r[6], r[4], r[6] or now, r[5])
+            for r in real_people(source)
+        ],
+    )  # fmt: skip
+    _copy_tags(source, tx, ids, now=now)
+    _copy_values(source, tx, ids)
+    _copy_words(source, tx, account, ids)
+
+
+def _copy_tags(source: Connection, tx: Tx, ids: dict[int, int], *, now: int) -> None:
+    rows = fetch(
+        source,
+        "SELECT g.subject_id, tag.name, g.source, g.expires_at FROM tagging g"
+        " JOIN tag ON tag.id = g.tag_id ORDER BY g.at, g.tag_id",
+    )
     wishes: list[tuple[GiveTag | TakeTag, int | None]] = [
         (GiveTag(subject_id=ids[subject], tag=tag, source=origin, expires_at=expires), None)
-        for subject, tag, origin, expires in fetch(
-            source,
-            "SELECT g.subject_id, tag.name, g.source, g.expires_at FROM tagging g"
-            " JOIN tag ON tag.id = g.tag_id ORDER BY g.at, g.tag_id",
-        )
+        for subject, tag, origin, expires in rows
         if subject in ids
     ]
     change_tags(tx, wishes, now=now)
+
+
+def _copy_values(source: Connection, tx: Tx, ids: dict[int, int]) -> None:
+    rows = fetch(source, "SELECT subject_id, key, value, source, at FROM attribute")
     insert_rows(
         tx.connection,
         Attribute,
         ("subject_id", "key", "value", "source", "at"),
-        [
-            (ids[r[0]], r[1], r[2], r[3], r[4])
-            for r in fetch(source, "SELECT subject_id, key, value, source, at FROM attribute")
-            if r[0] in ids
-        ],
+        [(ids[r[0]], *r[1:]) for r in rows if r[0] in ids],
+    )
+
+
+def _copy_words(source: Connection, tx: Tx, account: int, ids: dict[int, int]) -> None:
+    rows = fetch(
+        source,
+        "SELECT contact_id, kind, at, type FROM event"
+        " WHERE kind IN ('message', 'order') AND from_self = ? ORDER BY id",
+        False,
     )
     insert_rows(
         tx.connection,
@@ -249,12 +265,7 @@ def copy_people(source: Connection, tx: Tx, account: int, *, now: int) -> None:
          "from_self"),
         [
             (tx.new_id(), account, r[1], r[2], r[2], ids[r[0]], r[3], "", False)
-            for r in fetch(
-                source,
-                "SELECT contact_id, kind, at, type FROM event"
-                " WHERE kind IN ('message', 'order') AND from_self = ? ORDER BY id",
-                False,
-            )
+            for r in rows
             if r[0] in ids
         ],
     )  # fmt: skip

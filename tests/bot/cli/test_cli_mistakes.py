@@ -127,10 +127,10 @@ def test_what_the_system_refuses(
     siyu: Siyu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def closed(_root: Path, **_more: object) -> None:
-        raise PermissionError(13, "Permission denied", "/root/shop/siyu.yaml")
+        raise PermissionError(13, "Permission denied", "/srv/shop/siyu.yaml")
 
     monkeypatch.setattr(write, "inspect_workspace", closed)
-    assert siyu("check", "--workspace", str(tmp_path)).complaint == "/root/shop/siyu.yaml：没有权限"
+    assert siyu("check", "--workspace", str(tmp_path)).complaint == "/srv/shop/siyu.yaml：没有权限"
 
 
 def test_a_hand_on_ctrl_c(siyu: Siyu, monkeypatch: pytest.MonkeyPatch) -> None:
