@@ -28,7 +28,7 @@ run: setup
 
 test: setup $(GATEWAY)
 	@[ -n "$$SIYU_TEST_POSTGRES" ] || echo "没有设 SIYU_TEST_POSTGRES：PostgreSQL 的测试会跳过"
-	$(BIN)/python -m pytest -n 2 $(PYTEST)
+	$(BIN)/python -m pytest -n 3 $(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -185,7 +185,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 @given(text=st.one_of(mutated(), st.text(max_size=80)), as_settings=st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_loads_or_explains_itself(text: str, as_settings: bool) -> None:
     files = {"siyu.yaml": SETTINGS, "rules.yaml": ""}
     files["siyu.yaml" if as_settings else "rules.yaml"] = text
