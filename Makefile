@@ -1,4 +1,4 @@
-.PHONY: setup run test check bench lock
+.PHONY: setup run test slow check bench lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,7 +28,11 @@ run: setup
 
 test: setup $(GATEWAY)
 	@[ -n "$$SIYU_TEST_POSTGRES" ] || echo "没有设 SIYU_TEST_POSTGRES：PostgreSQL 的测试会跳过"
-	$(BIN)/python -m pytest -n 3 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(PYTEST)
+
+# What takes seconds each: the installed program as a process, floods, thousands under way. CI runs it too.
+slow: setup $(GATEWAY)
+	$(BIN)/python -m pytest -n 2 -m slow $(PYTEST)
 
 check: setup
 	$(BIN)/ruff format --check .

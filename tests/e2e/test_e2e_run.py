@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.siyu import PATIENCE, RULES, Running, Shop
 from tests.gateway.gateway import Gateway
 
-pytestmark = [pytest.mark.gateway, pytest.mark.slow]
+pytestmark = [pytest.mark.gateway, pytest.mark.slow, pytest.mark.slow]
 
 SOON = 5_000  # ms; a second is promised, the rest is for a busy machine
 END = 10.0  # seconds that SIGTERM may take

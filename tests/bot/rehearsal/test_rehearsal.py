@@ -130,6 +130,7 @@ def test_an_sop_that_nobody_enters_is_told(played: Findings) -> None:
     assert report(empty)["sample"] is None
 
 
+@pytest.mark.slow
 def test_the_same_seed_says_the_same_byte_for_byte(starter: Workspace) -> None:
     def once(hash_seed: str, seed: str) -> bytes:
         command = [

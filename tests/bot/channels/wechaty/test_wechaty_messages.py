@@ -169,6 +169,7 @@ async def test_a_hanging_fetch_does_not_stall_others_for_ever(
         assert "stuck" in (await sink.saw(StatusKind.ERROR)).detail
 
 
+@pytest.mark.slow
 async def test_a_flood_loses_nothing_and_waits_for_the_sink(gateway: Gateway, connect: Any) -> None:
     count, people = 5_000, 50
     for number in range(people):
