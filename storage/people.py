@@ -184,22 +184,7 @@ def upsert_groups(
         old, topic = known.get(external_id), clean_name(room.topic)
         if old is None:
             group = KnownGroup(tx.new_id(), external_id, topic, "")
-            columns = (
-                "id",
-                "account_id",
-                "external_id",
-                "name",
-                "kind",
-                "owner_external_id",
-                "gone",
-                "first_seen_at",
-            )
-            insert_rows(
-                tx.connection,
-                Group,
-                columns,
-                [(group.id, account, external_id, topic, "", room.owner_id, False, now)],
-            )
+            _write_group(tx, account, group, owner=room.owner_id, now=now)
         elif (topic and topic != old.name) or external_id in gone:
             group = KnownGroup(old.id, external_id, topic or old.name, old.kind)
             run_rows(
@@ -212,6 +197,13 @@ def upsert_groups(
         known[external_id] = group
         named.append(group)
     return known, named
+
+
+def _write_group(tx: Tx, account: int, group: KnownGroup, *, owner: str, now: int) -> None:
+    columns = ("id", "account_id", "external_id", "name", "kind", "owner_external_id", "gone",
+               "first_seen_at")  # fmt: skip
+    row = (group.id, account, group.external_id, group.name, "", owner, False, now)
+    insert_rows(tx.connection, Group, columns, [row])
 
 
 def all_groups(tx: Tx, account: int) -> list[KnownGroup]:

@@ -20,7 +20,7 @@ LAYOUT = {
 MAY_COME = {".importlinter", ".gitattributes", ".editorconfig"}
 # A path of somebody's machine, or an index that only some machines can reach.
 _LOCAL = re.compile(
-    rb"file://|/home/[a-z]|/Users/[A-Z]|/opt/|/work/|--(?:extra-)?index-url|--find-links"
+    rb"file://|/home/[a-z]|/Users/[A-Z]|/opt/|/[w]ork/|--(?:extra-)?index-url|--find-links"
     rb"|https?://[^/\s]*(?:pypi|npmmirror|tuna|aliyun|artifactory|nexus)"
 )
 
