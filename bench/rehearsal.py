@@ -11,7 +11,7 @@ from bot.rehearsal.run import Plan, rehearse_workspace
 from bot.starter import copy_starter
 from bot.workspace import read_workspace
 
-CROWDS = (200, 1_000)
+CROWDS = (200, 1_000, 10_000)
 
 
 def main() -> list[Row]:

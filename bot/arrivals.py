@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bot.bindings import Bindings
 from bot.clean import clean_event, clean_person, clean_room
 from bot.happening import Happening, Me
+from bot.remembered import remembered
 from bot.workspace import Workspace
-from sop.acting import give_tag
 from sop.events import Event, EventKind, Person, Room
 from storage import events as facts
 from storage import people
-from storage.apply import Changes, apply
+from storage.groups import mark_missing
+from storage.invitations import joined
 from storage.people import KnownContact, KnownGroup
 from storage.store import Tx
 from storage.tags import TagChange
@@ -25,6 +27,8 @@ class Arrivals:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.bindings = Bindings(workspace)
+        self._match = remembered(lambda text: workspace.matcher.match(text))
 
     def roster(
         self, tx: Tx, me: Me, persons: Sequence[Person], rooms: Sequence[Room], *, now: int
@@ -51,18 +55,21 @@ class Arrivals:
             ids = [known[p.external_id].id for p in room.members if p.external_id in known]
             if ids:
                 people.sync_members(tx, groups[room.external_id].id, ids, now=now)
+                joined(tx, groups[room.external_id].id, None, now=now)
         missed = [] if first else [_missed_friend(p, now) for p in new]
-        return missed, self.bind(tx, me, list(groups.values()), now=now)
+        mark_missing(tx, me.id, {room.external_id for room in rooms}, now=now)
+        return missed, self.bindings.meet(tx, me, list(groups.values()), now=now)
 
     def happenings(
-        self, tx: Tx, me: Me, events: Sequence[Event], *, now: int
+        self, tx: Tx, me: Me, events: Sequence[Event], *, now: int, listening: bool = True
     ) -> tuple[list[Happening], list[TagChange]]:
         """Events that were not recorded before, one for each person, their people known by id.
 
-        Also returns the tags that new groups got by their names.
+        Also returns the tags that new groups got by their names. Unless `listening`, nobody asks
+        what rules the words match.
         """
         fresh = self._fresh(tx, me, [clean_event(event) for event in events])
-        return self._known(tx, me, fresh, now) if fresh else ([], [])
+        return self._known(tx, me, fresh, now, listening=listening) if fresh else ([], [])
 
     def _fresh(self, tx: Tx, me: Me, events: Sequence[Event]) -> list[Event]:
         old = facts.replayed(tx, me.id, {e.external_id for e in events if e.external_id})
@@ -75,7 +82,7 @@ class Arrivals:
         return out
 
     def _known(
-        self, tx: Tx, me: Me, events: Sequence[Event], now: int
+        self, tx: Tx, me: Me, events: Sequence[Event], now: int, *, listening: bool
     ) -> tuple[list[Happening], list[TagChange]]:
         others = [
             p for e in events for p in (e.contact, e.by, *e.others)
@@ -87,11 +94,18 @@ class Arrivals:
         persons = people.upsert_contacts(tx, me.id, stated, now=now)
         rooms = [e.group for e in events if e.group]
         groups, named = people.upsert_groups(tx, me.id, rooms, now=now)
-        changes = self.bind(tx, me, named, now=now)
+        changes = self.bindings.meet(tx, me, named, now=now) if named else []
         out: list[Happening] = []
         for event in events:
-            out += self._expand(tx, event, persons, groups)
+            matched = self._matched(event) if listening else {}
+            out += self._expand(tx, event, persons, groups, matched)
         return out, changes
+
+    def _matched(self, event: Event) -> Mapping[str, tuple[str, ...]]:
+        if not event.text or event.from_self:
+            return {}
+        found = self._match(event.text)
+        return {key.removeprefix("rule:"): words for key, words in found.items()}
 
     def _expand(
         self,
@@ -99,11 +113,8 @@ class Arrivals:
         event: Event,
         persons: Mapping[str, KnownContact],
         groups: Mapping[str, KnownGroup],
+        matched: Mapping[str, tuple[str, ...]],
     ) -> Iterable[Happening]:
-        matched: Mapping[str, tuple[str, ...]] = {}
-        if event.text and not event.from_self:
-            found = self.workspace.matcher.match(event.text)
-            matched = {key.removeprefix("rule:"): words for key, words in found.items()}
         by = persons.get(event.by.external_id) if event.by else None
         for n, person in enumerate((event.contact, *event.others)):
             contact = persons.get(person.external_id) if person else None
@@ -116,28 +127,6 @@ class Arrivals:
                 by_id=by.id if by else None,
                 matched=matched,
             )
-
-    def bind(self, tx: Tx, me: Me, groups: Sequence[KnownGroup], *, now: int) -> list[TagChange]:
-        """Give groups the kind and tags that `groups:` asks for by their names.
-
-        Once each: what an operator takes off again stays off.
-        """
-        given = facts.named_tags(tx, [group.id for group in groups])
-        changes = Changes()
-        for group in groups:
-            spec = self.workspace.definitions.group_rule(group.name)
-            if spec is None:
-                continue
-            if spec.kind and spec.kind != group.kind:
-                people.set_group_kind(tx, group.id, spec.kind)
-            for tag in spec.tags:
-                if (group.id, tag) not in given:
-                    give = give_tag(
-                        self.workspace.definitions, subject_id=group.id, tag=tag,
-                        source=f"groups:{spec.match}", now=now,
-                    )  # fmt: skip
-                    changes.add(give, None)
-        return apply(tx, me.id, changes, now=now)
 
 
 def _missed_friend(person: Person, now: int) -> Event:

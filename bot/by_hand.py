@@ -7,12 +7,13 @@ from collections.abc import Collection
 from bot.almanac import ChineseAlmanac
 from bot.doors import Doors, Entry
 from bot.happening import Me
-from bot.sops import Sops
+from bot.sops import Sops, Version
 from bot.walk_facts import WalkFacts
 from bot.workspace import Workspace
 from sop.engine import Facts, State
 from sop.errors import NotFound, SiyuError
 from storage.apply import write_notes
+from storage.groups import housed
 from storage.search import Found
 from storage.store import Tx
 
@@ -48,6 +49,9 @@ def let_in(tx: Tx, doors: Doors, who: Found, sop: str, *, because: str, now: int
         walkers = "群" if in_group else "联系人"
         raise SiyuError(f"{sop} 是给{walkers}走的，{who.label} 不是{walkers}")
     entry = Entry(
+        group_id=_membership(tx, doors, version, who, now)
+        if version.sop.for_ == "member"
+        else None,
         version=version,
         way=None,
         subject_id=who.id,
@@ -59,6 +63,18 @@ def let_in(tx: Tx, doors: Doors, who: Found, sop: str, *, because: str, now: int
     notes = doors.enter(tx, Me(who.account_id, ""), [entry], now=now)
     write_notes(tx, [(note, None) for note, _ in notes], now=now)
     return notes[0][0].because if notes else ""
+
+
+def _membership(tx: Tx, doors: Doors, version: Version, who: Found, now: int) -> int:
+    """The one group as whose member somebody is meant; never a guess between two."""
+    groups = doors.groups_of(tx, version, who.id, now=now)
+    if not groups:
+        raise SiyuError(f"{who.label} 不在 {version.sop.id} 说的群里")
+    if len(groups) > 1:
+        known = housed(tx.connection, groups)
+        names = "、".join(known[group].name for group in groups)
+        raise SiyuError(f"{who.label} 在好几个这样的群里（{names}），说不准是哪一个")
+    return groups[0]
 
 
 def take_out(tx: Tx, doors: Doors, who: Found, sop: str, *, because: str, now: int) -> bool:

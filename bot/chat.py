@@ -112,13 +112,17 @@ class Chat:
         word, _, rest = command.partition(" ")
         if word.startswith("+"):
             await self._skip(word[1:])
-        elif word in self._commands:
+        elif word in self._commands and not self._is_for_the_bot(command):
             await self._commands[word](rest.strip())
         elif text:
             await self._say(text, echo)
             if text[0] in "/／" and self._who not in self._operators:
                 note = f"（没有 /{word} 这个命令，所以当成一句话说了出去。/帮助 看看有哪些）"
                 self._transcript.note(note)
+
+    def _is_for_the_bot(self, command: str) -> bool:
+        """Whether an operator asks for the groups; from a group, /群 is the way back to private."""
+        return command == "群" and self._group is None and self._who in self._operators
 
     async def _say(self, text: str, echo: bool) -> None:
         if echo:

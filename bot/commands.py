@@ -6,15 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot import calendar_commands
+from bot.bindings import Bindings
 from bot.by_hand import let_in, take_out
+from bot.desk import Desk
 from bot.doors import Doors
+from bot.group_commands import HELP as GROUP_HELP
+from bot.group_commands import Asking, GroupCommands
+from bot.guarding.commands import HELP as GUARD_HELP
+from bot.guarding.commands import GuardCommands
 from bot.happening import Happening, Me
+from bot.plain import operator_name
+from bot.score_commands import HELP as SCORE_HELP
+from bot.score_commands import ScoreCommands, read_gift, read_spent
+from bot.wording import Wording
 from bot.workspace import Workspace
 from sop.acting import give_tag
 from sop.decisions import Note, StepBack, TakeTag
 from sop.diagram import counted, heading
 from sop.errors import SiyuError
 from sop.messages import Text
+from sop.point_decisions import EntryKind
 from sop.times import DAY, parse_duration, show_duration
 from storage import story
 from storage.apply import Changes, Message, resume
@@ -24,7 +36,7 @@ from storage.search import Found, find
 from storage.store import Tx
 from storage.tags import tags_of
 
-HELP = """可以用的命令：
+HELP = f"""可以用的命令：
 /看 张三 —— 看看这个人：标签、最近几句话
 /标签 张三 VIP —— 加标签
 /去标签 张三 VIP —— 去掉标签
@@ -34,7 +46,12 @@ HELP = """可以用的命令：
 /SOP —— 有哪些 SOP，各有多少人在走
 /加入 张三 new-friend —— 拉进一个 SOP
 /移出 张三 new-friend —— 移出一个 SOP，以后不会自动再进来
+{SCORE_HELP}
+{calendar_commands.HELP}
+/1 —— 有人问了机器人答不上的话，把它猜的第 1 个答案发出去
 /状态 —— 机器人现在怎么样
+{GROUP_HELP}
+{GUARD_HELP}
 群也可以：/暂停 小满福利群①
 有重名时用编号，比如 /看 #12"""
 
@@ -54,9 +71,13 @@ class _Call:
 class Commands:
     """What an operator can ask of the bot by private message."""
 
-    def __init__(self, workspace: Workspace, doors: Doors) -> None:
+    def __init__(self, workspace: Workspace, doors: Doors, desk: Desk) -> None:
         self._workspace = workspace
         self._doors = doors
+        self._scores = ScoreCommands(workspace)
+        self._desk = desk
+        self._wording = Wording(workspace)
+        groups = GroupCommands(Bindings(workspace))
         self._known: dict[str, Callable[[_Call], str]] = {
             "标签": self._tag,
             "去标签": self._untag,
@@ -67,6 +88,16 @@ class Commands:
             "sop": self._sops,
             "加入": self._enroll,
             "移出": self._remove,
+            "积分": self._points,
+            "兑换": self._spend,
+            "排行": lambda call: self._scores.board(call.tx, call.me, call.args, now=call.now),
+            "群发": self._push,
+            "已发": self._posted,
+            "群": self._about(groups.list),
+            "绑定": self._about(groups.bind),
+            "同群": self._about(groups.same),
+            "不管": self._about(groups.leave),
+            **self._guard_commands(),
             "帮助": lambda _call: HELP,
         }
 
@@ -81,13 +112,14 @@ class Commands:
             return None
         # Chinese keyboards type a full-width space.
         word, args = (*text[1:].split(None, 1), "", "")[:2]
-        command = self._known.get(word.lower())
+        command = self._send_guess if _is_number(word) else self._known.get(word.lower())
         out = Changes()
         if command is None:
             answer = f"没有 /{word[:20]} 这个命令。发 /帮助 看看有哪些。"
         else:
             try:
-                answer = command(_Call(tx, me, happening, args.strip(), now, out))
+                typed = word if command == self._send_guess else args.strip()
+                answer = command(_Call(tx, me, happening, typed, now, out))
             except SiyuError as error:
                 answer = str(error)
         out.add(_answer(answer, happening.contact_id), happening.id)
@@ -122,7 +154,9 @@ class Commands:
         who, span = self._whom_and_how_long(call)
         until = None if span is None else call.now + span
         pause = StepBack(
-            conversation_id=who.id, until=until, because=f"运营 {self._operator(call)} 暂停了"
+            conversation_id=who.id,
+            until=until,
+            because=f"{operator_name(self._operator(call))} 暂停了",
         )
         call.out.add(pause, call.happening.id)
         call.out.add(_noted(who, "paused", "运营发了 /暂停"), call.happening.id)
@@ -131,7 +165,7 @@ class Commands:
 
     def _resume(self, call: _Call) -> str:
         if call.args == "发送":
-            closed = close_circuit(call.tx, call.me.id)
+            closed = close_circuit(call.tx, call.me.id, now=call.now)
             return "好的，恢复发送" if closed else "发送本来就是正常的"
         who = _find(call, call.args)
         if not resume(call.tx, who.id):
@@ -161,17 +195,70 @@ class Commands:
     def _enroll(self, call: _Call) -> str:
         name, sop = _two(call.args, "/加入 张三 new-friend")
         who = _find(call, name)
-        because = f"运营 {self._operator(call)} 拉进来的"
+        because = f"{operator_name(self._operator(call))} 拉进来的"
         why = let_in(call.tx, self._doors, who, sop, because=because, now=call.now)
         return f"{who.label} 没有进去：{why}" if why else f"好的，{who.label} 进了 {sop}"
 
     def _remove(self, call: _Call) -> str:
         name, sop = _two(call.args, "/移出 张三 new-friend")
         who = _find(call, name)
-        because = f"运营 {self._operator(call)} 移出的"
+        because = f"{operator_name(self._operator(call))} 移出的"
         if take_out(call.tx, self._doors, who, sop, because=because, now=call.now):
             return f"好的，{who.label} 移出了 {sop}，以后不会自动再进来"
         return f"{who.label} 本来就不在 {sop} 里"
+
+    def _guard_commands(self) -> dict[str, Callable[[_Call], str]]:
+        guard = GuardCommands(self._workspace)
+        known = {"群管": guard.show, "踢": guard.dismiss, "放过": guard.spare, "撤销": guard.undo,
+                 "拉黑": guard.blacklist, "不拉黑": guard.pardon}  # fmt: skip
+        return {name: self._about(command) for name, command in known.items()}
+
+    def _points(self, call: _Call) -> str:
+        gift = read_gift(call.args)
+        if gift is None:
+            return self._scores.show(call.tx, _find(call, call.args), now=call.now)
+        name, amount, why = gift
+        return self._book(call, name, amount, why, "grant" if amount > 0 else "fine")
+
+    def _spend(self, call: _Call) -> str:
+        name, amount, why = read_spent(call.args)
+        return self._book(call, name, -amount, why, "spend")
+
+    def _book(self, call: _Call, name: str, amount: int, why: str, kind: EntryKind) -> str:
+        changes, answer = self._scores.book(
+            call.tx, call.me, call.happening, _find(call, name), amount, why, kind=kind,
+            now=call.now,
+        )  # fmt: skip
+        for change in changes:
+            call.out.add(change, call.happening.id)
+        return answer
+
+    def _push(self, call: _Call) -> str:
+        return calendar_commands.push_command(
+            call.tx, call.me, self._workspace, call.args, operator=self._operator(call),
+            now=call.now,
+        )  # fmt: skip
+
+    def _posted(self, call: _Call) -> str:
+        return calendar_commands.moment_command(
+            call.tx, call.me, call.args, operator=self._operator(call), now=call.now
+        )
+
+    def _send_guess(self, call: _Call) -> str:
+        decided, told = self._desk.send_guess(call.tx, call.me, int(call.args), now=call.now)
+        if not decided:
+            return told
+        found = self._wording.changes(call.tx, call.me.id, decided, now=call.now)
+        call.out.rows += found.rows
+        return f"好的，照「{told}」替你发了"
+
+    def _about(self, command: Callable[[Asking], str]) -> Callable[[_Call], str]:
+        return lambda call: command(
+            Asking(
+                tx=call.tx, me=call.me, args=call.args, by=self._operator(call), now=call.now,
+                out=call.out,
+            )
+        )  # fmt: skip
 
     def _whom_and_how_long(self, call: _Call) -> tuple[Found, int | None]:
         name, last = ("", "", *call.args.rsplit(None, 1))[-2:]
@@ -187,6 +274,10 @@ class Commands:
 
     def _source(self, call: _Call) -> str:
         return f"operator:{self._operator(call)}"
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 2
 
 
 def _two(args: str, example: str) -> tuple[str, str]:

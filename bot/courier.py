@@ -1,20 +1,25 @@
 """The only part that sends.
 
-`pump` is one round: it records what came of earlier sends, judges what is due, commits the rows
-it is about to send as `sending`, and only then hands them to the channel. It never sleeps; it says
-when it wants to be called again.
+A round is a part of somebody's transaction: it records what came of earlier sends, judges what is
+due and marks the rows it is about to send as `sending`. Only when that is committed `done` hands
+them to the channel. Nothing here sleeps; a round says when it wants to be called again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from bot.channels.port import Address, Channel, NotSent
+from bot.channels.port import Address, Capability, Channel, NotSent
+from bot.handing import split_off, take_over
 from bot.happening import Me
+from bot.health import opened, standing, strained
 from sop.definitions import Settings
+from sop.health import Full, Room, fitting, slowed
+from sop.messages import Body, Remove
 from sop.sending import (
     Drop,
     Go,
@@ -24,9 +29,10 @@ from sop.sending import (
     judge,
     next_slot,
 )
-from sop.times import HOUR, SECOND
+from sop.times import SECOND
 from storage import outbox
 from storage.circuit import circuit_of, count_results
+from storage.holds import go_on, hold_back
 from storage.outbox import Outcome, Queued
 from storage.store import Store, Tx
 
@@ -35,17 +41,35 @@ ALL = ("reply", "notice", "touch")
 ATTEMPTS = 4
 BACKOFF = 30 * SECOND  # then four times as long each
 PAGE = 250  # rows judged at once when those before had to wait
-IN_FLIGHT = 32  # conversations sent to at once, when no gap is asked for
+IN_FLIGHT = 32  # conversations sent to at once, when no gap is asked for or a stage knows more
+UNSURE = 5 * SECOND  # until the next attempt when it is not known whose the account is
 SEND_TIMEOUT = 60.0  # seconds of real time; what takes longer is unknown
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
-    """What one transaction decided: rows to send now, and when to come again (ms UTC)."""
+class News:
+    """What came of sends since the last round, and the conversations a send is under way to.
+
+    Both are asked at the same instant: a send that lands while the transaction runs is still under
+    way for it.
+    """
+
+    results: tuple[Outcome, ...]
+    busy: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one transaction decided: rows to send now, and when to come again (ms UTC).
+
+    `holding`: why nothing leaves the account, or an empty string. `planned`: until when a stage
+    has decided what leaves.
+    """
 
     rows: list[Queued]
     again: int | None
-    opened_until: int | None
+    holding: str | None
+    planned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +82,66 @@ class _Hold:
 
 @dataclass(frozen=True, slots=True)
 class _Room:
-    """How many more messages the account's limits let pass, and whether it has to prove itself."""
+    """How much more the account's budget lets pass, and whether it has to prove itself.
 
-    messages: int
+    `last`: when the last message left the account, ms UTC. `slow`: the gaps are longer now. `full`:
+    nothing but notices may pass.
+    """
+
+    room: Room
     on_trial: bool
+    last: int | None
+    slow: bool
+    full: Full | None = None
 
 
 class Courier:
     """Sends what one account's outbox holds."""
 
     def __init__(
-        self, store: Store, channel: Channel, *, wake: Callable[[], None], now: Callable[[], int]
+        self,
+        store: Store,
+        channel: Channel,
+        *,
+        wake: Callable[[], None],
+        now: Callable[[], int],
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_send`: whether the account is still this process's, asked before each send."""
+        self._may_send = may_send
         self._store = store
         self._channel = channel
         self._wake = wake
         self._now = now
         self._results: list[Outcome] = []
+        self._holding: str | None = None  # as recorded; None: nobody has looked yet
+        self._planned = 0  # until when a stage has decided already what leaves, ms UTC
         self._busy: dict[int, asyncio.Task[None]] = {}
-        self._told: tuple[_Hold | None, int] = (None, 0)
 
     async def strand(self, me: Me) -> int:
         """Call once at start: what was in flight when the process died is unknown."""
-        now = self._now()
-        return await self._store.run(lambda tx: outbox.strand(tx, me.id, now=now))
+        self._holding = None
+        return await self._store.run(lambda tx: outbox.strand(tx, me.id))
 
-    async def pump(self, me: Me, settings: Settings, *, online: bool) -> int | None:
-        """One round; returns when to call again, ms UTC, or None when nothing waits for time."""
-        results, self._results = self._results, []
-        # Who is busy is asked at the same instant as what came of earlier sends: a send that lands
-        # while the transaction runs is still under way for it.
-        busy = frozenset(self._busy)
-        now = self._now()
-        try:
-            turn = await self._store.run(
-                lambda tx: self._turn(tx, me, settings, results, busy, online=online, now=now)
-            )
-        except BaseException:
-            self._results = results + self._results  # what came of them is still to be recorded
-            raise
-        if turn.opened_until is not None:
-            log.warning("too many sends failed: sending stops until the circuit closes")
+    def news(self) -> News:
+        """What the next round has to know. Ask on the event loop."""
+        return News(tuple(self._results), frozenset(self._busy))
+
+    def done(self, turn: Round, news: News) -> None:
+        """Hand over what a round decided. Call on the event loop, once the round is committed."""
+        del self._results[: len(news.results)]
+        self._holding = turn.holding
+        self._planned = max(self._planned, turn.planned)
+        chains: dict[int, list[Queued]] = defaultdict(list)
         for row in turn.rows:
-            self._busy[row.conversation_id] = asyncio.create_task(self._deliver(row))
-        return turn.again
+            chains[row.conversation_id].append(row)
+        for conversation, rows in chains.items():
+            self._busy[conversation] = asyncio.create_task(self._deliver(conversation, rows))
+
+    @property
+    def full(self) -> bool:
+        """Whether as many sends are under way as may be."""
+        return len(self._busy) >= IN_FLIGHT
 
     @property
     def unrecorded(self) -> bool:
@@ -119,94 +159,123 @@ class Courier:
 
     # --- in the transaction -------------------------------------------------------------------
 
-    def _turn(
+    def round(
         self,
         tx: Tx,
         me: Me,
         settings: Settings,
-        results: list[Outcome],
-        busy: frozenset[int],
+        news: News,
         *,
         online: bool,
         now: int,
-    ) -> _Round:
-        opened = self._record(tx, me, results, now)
-        due = outbox.next_due(tx, me.id)
+        until: int = 0,
+    ) -> Round:
+        """Record what came of sends, judge what is due, and mark what is to be sent now.
+
+        Where nothing else can happen before `until` (ms UTC), as on a stage, all that would leave
+        until then is decided at once, each with its own time.
+        """
+        self._record(tx, me, settings, news.results, now)
+        due, _ = outbox.next_due(tx, me.id)
         if due is None or due > now:
-            return _Round([], due, opened)
+            return Round([], due, self._holding)
+        if now < self._planned:  # what leaves until then is not in the ledger of this moment
+            return Round([], self._planned, self._holding)
         room = self._room(tx, me, settings, online=online, now=now)
         if isinstance(room, _Hold):
-            self._note(tx, me, room, now)
-            return _Round([], room.until, opened)
-        purposes, slot = self._pace(tx, me, settings, now)
-        most = self._most(room, settings, busy)
+            self._tell(tx, me, room.reason, now)
+            return Round([], room.until, room.reason)
+        holding = room.full.because if room.full else ""
+        self._tell(tx, me, holding, now)
+        purposes, slot = self._pace(settings, room, now)
+        most = self._most(room, settings, news.busy, ahead=until > now)
         if not purposes or most <= 0:
-            return _Round([], slot if slot > now else None, opened)
-        rows = self._select(tx, me, settings, busy, purposes=purposes, most=most, now=now)
-        outbox.mark_sending(tx, rows, now=now)
-        return _Round(rows, self._again(tx, me, settings, rows, slot, now), opened)
+            return Round([], slot if slot > now else None, holding)
+        rows = self._select(
+            tx, me, settings, news.busy, purposes=purposes, most=most, ahead=until > now, now=now
+        )
+        rows = split_off(tx, me, settings, rows, self._channel.capabilities, now=now)
+        if until > now:
+            rows = outbox.with_the_rest(tx, rows)
+        rows = rows[: fitting([row.kind for row in rows], room.room)]
+        leaving = _in_turn(rows, settings, room, now=now, until=until)
+        outbox.mark_sending(tx, leaving)
+        rows = [row for row, _ in leaving]
+        last = leaving[-1][1] if leaving else now
+        again = self._again(tx, me, settings, rows, slot, last)
+        if room.full and not rows:
+            again = room.full.until
+        return Round(rows, again, holding, planned=last if until > now else 0)
 
-    def _note(self, tx: Tx, me: Me, hold: _Hold, now: int) -> None:
-        """Say on what waits why it does; what was told already is not looked at again."""
-        told, since = self._told
-        since = since if told == hold and since <= now else 0
-        outbox.note_wait(tx, me.id, hold.reason, since=since, now=now)
-        self._told = (hold, now)
+    def _tell(self, tx: Tx, me: Me, holding: str, now: int) -> None:
+        """Record a change of why nothing leaves the account, if anything does not."""
+        if holding == self._holding:
+            return
+        if holding:
+            hold_back(tx, me.id, holding, now=now)
+        else:
+            go_on(tx, me.id, now=now)
 
     def _room(self, tx: Tx, me: Me, settings: Settings, *, online: bool, now: int) -> _Room | _Hold:
         """How much may leave the account now, or why nothing at all may."""
         if not online:
             return _Hold(None, "微信不在线，等连上再发")
         circuit = circuit_of(tx, me.id)
+        how = standing(tx.connection, me.id, settings, now=now)
         if circuit.holds(now):
-            return _Hold(circuit.until, "接连发送失败，为保护账号暂停发送")
-        limit = settings.limits.account
-        today, _ = outbox.left_since(tx, me.id, day_start(now, settings.zone) - 1, now=now)
-        if today >= limit.per_day:
-            tomorrow = day_start(now, settings.zone, days=1)
-            return _Hold(tomorrow, f"账号今天已发出 {today} 条，到了每天的上限")
-        hour, first = outbox.left_since(tx, me.id, now - HOUR, now=now)
-        if hour >= limit.per_hour:
-            return _Hold(
-                (first or now) + HOUR + 1, f"账号一小时内已发出 {hour} 条，到了每小时的上限"
-            )
-        room = min(limit.per_day - today, limit.per_hour - hour)
-        return _Room(room, on_trial=circuit.on_trial)
+            care = how.condition.care_because
+            why = care if care and care == circuit.because else "接连发送失败"
+            return _Hold(circuit.until, f"{why}，为保护账号暂停发送")
+        room = how.room(settings, now=now)
+        full = room if isinstance(room, Full) else None
+        if full:
+            room = how.room(settings, now=now, notices=True)
+        if isinstance(room, Full):
+            return _Hold(room.until, room.because)
+        return _Room(room, circuit.on_trial, how.ledger.last, how.slow, full)
 
-    def _most(self, room: _Room, settings: Settings, busy: frozenset[int]) -> int:
+    def _most(self, room: _Room, settings: Settings, busy: frozenset[int], *, ahead: bool) -> int:
         """How many messages this round may send."""
         if room.on_trial:
             return 1 - len(busy)
         limit = settings.limits.account
-        gapless = limit.gap.high == limit.reply_gap.high == 0
-        return min(room.messages, IN_FLIGHT - len(busy), IN_FLIGHT if gapless else 1)
+        several = ahead or limit.gap.high == limit.reply_gap.high == 0
+        return min(room.room.units, IN_FLIGHT - len(busy), IN_FLIGHT if several else 1)
 
-    def _record(self, tx: Tx, me: Me, results: list[Outcome], now: int) -> int | None:
+    def _record(
+        self, tx: Tx, me: Me, settings: Settings, results: Sequence[Outcome], now: int
+    ) -> None:
         if not results:
-            return None
+            return
         outbox.settle(tx, results, now=now)
+        take_over(tx, me, settings, results, now=now)
         blamed = [r for r in results if r.blames_account]
-        return count_results(
+        because = blamed[-1].reason if blamed else ""
+        until = count_results(
             tx,
             me.id,
             succeeded=any(r.state == "sent" for r in results),
             failures=len(blamed),
-            because=blamed[-1].reason if blamed else "",
+            because=because,
             now=now,
         )
+        if until is not None:
+            opened(tx, me, settings, f"接连发送失败（{because}）", until=until, now=now)
+        elif any(r.state in ("failed", "unknown") for r in results):
+            strained(tx, me, settings, now=now)
 
-    def _pace(self, tx: Tx, me: Me, settings: Settings, now: int) -> tuple[tuple[str, ...], int]:
+    def _pace(self, settings: Settings, room: _Room, now: int) -> tuple[tuple[str, ...], int]:
         """What may leave now, and when the next kind may."""
-        last = outbox.last_left(tx, me.id, now=now)
-        account = settings.limits.account
+        account, last = settings.limits.account, room.last
         seed = last or 0
-        reply_at = next_slot(last, account.reply_gap, seed=seed, now=now)
-        touch_at = next_slot(last, account.gap, seed=seed, now=now)
-        if touch_at <= now and reply_at <= now:
-            return ALL, now
-        if reply_at <= now:
-            return ("reply", "notice"), touch_at
-        return (), min(reply_at, touch_at)
+        reply_at = next_slot(last, slowed(account.reply_gap, slow=room.slow), seed=seed, now=now)
+        touch_at = next_slot(last, slowed(account.gap, slow=room.slow), seed=seed, now=now)
+        touch_at = max(touch_at, reply_at)  # no touch overtakes an answer
+        if reply_at > now:
+            return (), reply_at
+        if room.full:
+            return ("notice",), now
+        return (ALL, now) if touch_at <= now else (("reply", "notice"), touch_at)
 
     def _select(
         self,
@@ -217,6 +286,7 @@ class Courier:
         *,
         purposes: tuple[str, ...],
         most: int,
+        ahead: bool,
         now: int,
     ) -> list[Queued]:
         """Judge due rows until enough may go or none are left."""
@@ -227,7 +297,9 @@ class Courier:
         page = most
         while len(chosen) < most:
             taken = [*busy, *(row.conversation_id for row in chosen)]
-            due = outbox.due(tx, me.id, now=now, purposes=purposes, busy=taken, limit=page)
+            due = outbox.due(
+                tx, me.id, now=now, purposes=purposes, busy=taken, limit=page, ahead=ahead
+            )
             page = min(page * 4, PAGE)  # quiet hours put off thousands, and not one by one
             if not due:
                 return chosen
@@ -243,30 +315,45 @@ class Courier:
     def _again(
         self, tx: Tx, me: Me, settings: Settings, rows: list[Queued], slot: int, now: int
     ) -> int | None:
-        due = outbox.next_due(tx, me.id)
+        due, talk = outbox.next_due(tx, me.id)
         if due is None:
             return None
         if not rows:
             return max(slot, now + SECOND) if due <= now else due
         account = settings.limits.account
-        soonest = min(account.gap, account.reply_gap, key=lambda gap: gap.high)
-        return max(due, next_slot(now, soonest, seed=now, now=now))
+        touch = max(due, next_slot(now, account.gap, seed=now, now=now))
+        if talk is None:
+            return touch
+        return min(touch, max(talk, next_slot(now, account.reply_gap, seed=now, now=now)))
 
     # --- outside of it ------------------------------------------------------------------------
 
-    async def _deliver(self, row: Queued) -> None:
+    async def _deliver(self, conversation: int, rows: Sequence[Queued]) -> None:
+        """Send one after the other; a bubble after one that did not leave shares its fate."""
+        came: list[Outcome] = []
         try:
-            outcome = await self._send(row)
+            for row in rows:
+                same = bool(came) and came[-1].row.bundle_id == row.bundle_id
+                last = came[-1].state if same else ""
+                if last in ("failed", "dropped"):
+                    came.append(Outcome(row=row, state="dropped", reason=outbox.BROKEN_OFF))
+                elif last == "queued":
+                    came.append(replace(came[-1], row=row, blames_account=False))
+                else:
+                    came.append(await self._send(row))
         finally:
-            del self._busy[row.conversation_id]
-        self._results.append(outcome)
+            del self._busy[conversation]
+        self._results += came
         self._wake()
 
     async def _send(self, row: Queued) -> Outcome:
         to = Address(external_id=row.external_id, group=bool(row.in_group))
+        if not self._may_send():
+            reason = "没有发出：不知道这个账号是不是还由这个进程管着"
+            return Outcome(row=row, state="queued", reason=reason, due_at=self._now() + UNSURE)
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                external_id = await self._channel.send(to, row.body)
+                external_id = await self._hand_over(to, row.body)
         except NotSent as refusal:
             return self._refused(row, refusal)
         except TimeoutError:
@@ -278,12 +365,32 @@ class Courier:
             return Outcome(row=row, state="sent", external_id=external_id)
         return Outcome(row=row, state="unknown", reason=reason, blames_account=True)
 
+    async def _hand_over(self, to: Address, body: Body) -> str | None:
+        if isinstance(body, Remove) and Capability.REMOVE_MEMBER not in self._channel.capabilities:
+            raise NotSent("这个通道不能把人移出群", retry=False)
+        return await self._channel.send(to, body)
+
     def _refused(self, row: Queued, refusal: NotSent) -> Outcome:
-        attempts = row.attempts + 1
+        attempts, blames = row.attempts + 1, refusal.retry and not refusal.ours
         if not refusal.retry or attempts >= ATTEMPTS:
-            return Outcome(
-                row=row, state="failed", reason=str(refusal), blames_account=refusal.retry
-            )
+            return Outcome(row=row, state="failed", reason=str(refusal), blames_account=blames)
         due = self._now() + BACKOFF * 4 ** (attempts - 1)
-        reason = f"网关没有发出去（{refusal}），稍后重试"
-        return Outcome(row=row, state="queued", reason=reason, due_at=due, blames_account=True)
+        reason = f"{'' if refusal.ours else '网关'}没有发出去（{refusal}），稍后重试"
+        return Outcome(row=row, state="queued", reason=reason, due_at=due, blames_account=blames)
+
+
+def _in_turn(
+    rows: Sequence[Queued], settings: Settings, room: _Room, *, now: int, until: int
+) -> list[tuple[Queued, int]]:
+    """When each of the rows leaves, ms UTC, at the account's pace, of those that do by `until`."""
+    account = settings.limits.account
+    out: list[tuple[Queued, int]] = []
+    for row in rows:
+        begins = row.purpose == "touch" and not row.part  # the rest of a thought keeps talk's pace
+        gap = slowed(account.gap if begins else account.reply_gap, slow=room.slow)
+        last = out[-1][1] if out else now
+        at = next_slot(last, gap, seed=last, now=last) if out else now
+        if at > max(now, until):
+            break
+        out.append((row, at))
+    return out

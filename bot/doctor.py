@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from bot.workspace import Workspace, inspect_workspace
 from sop.definitions import WechatySettings
 from sop.errors import ChannelError, SiyuError
 from sop.events import Event
-from storage.store import Store
+from sop.load import SETTINGS_FILE
+from storage.store import Store, file_of, password_of
 
 PATIENCE = 10.0  # seconds of real time the gateway gets to answer
 
@@ -42,6 +44,7 @@ async def examine(root: Path, *, env: Mapping[str, str]) -> list[Finding]:
         Finding(True, f"文件没有错误：{len(workspace.definitions.rules)} 条规则"),
         _database(workspace, root),
         _operators(workspace),
+        *_open_files(workspace, root),
         await _gateway(workspace),
     ]
 
@@ -62,6 +65,36 @@ def _operators(workspace: Workspace) -> Finding:
         "还没有写运营是谁，转人工时没人收到通知",
         "在 siyu.yaml 的 operators 里写上你的微信 id",
     )
+
+
+def _open_files(workspace: Workspace, root: Path) -> list[Finding]:
+    """What other users of this machine could read: people's data, and a token in plain sight."""
+    settings = root / SETTINGS_FILE
+    database = file_of(workspace.settings.storage, root=root)
+    exposed = [path for path in (database,) if path is not None and _readable_by_all(path)]
+    if _readable_by_all(settings) and _holds_secret(workspace, settings.read_text("utf-8-sig")):
+        exposed.append(settings)
+    return [
+        Finding(
+            False,
+            f"这台机器上的别人也能读 {path.name}",
+            f"运行 chmod 600 {path}" + ("，或者把令牌写成 !env 变量名" if path == settings else ""),
+        )
+        for path in exposed
+    ]
+
+
+def _readable_by_all(path: Path) -> bool:
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)
+
+
+def _holds_secret(workspace: Workspace, text: str) -> bool:
+    settings = workspace.settings
+    secrets = [password_of(settings.storage)]
+    servers = (settings.answers.model, settings.answers.embeddings)
+    secrets += [server.key for server in servers if server]
+    secrets += [settings.channel.token] if isinstance(settings.channel, WechatySettings) else []
+    return any(secret and secret in text for secret in secrets)
 
 
 async def _gateway(workspace: Workspace) -> Finding:

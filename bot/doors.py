@@ -16,9 +16,9 @@ from sop.events import Event, EventKind
 from sop.rules import EVENT_NAMES, group_fits
 from sop.sequences import ALWAYS, NEVER, Enter, EnterOn, EnterStage, EnterTag, Sop
 from sop.times import show_duration
-from sop.versions import as_data
 from storage import enrollments as rows
 from storage import events as stored
+from storage import membership
 from storage.conditions import answers
 from storage.enrollments import Beginning, Enrolled, Past
 from storage.store import Tx
@@ -40,6 +40,7 @@ class Entry:
     event_id: int | None
     because: str
     by_hand: bool = False
+    group_id: int | None = None  # for an SOP of members: whose member they are
 
 
 class Doors:
@@ -65,9 +66,19 @@ class Doors:
                             in_group=in_group,
                             event_id=h.id,
                             because=_why_in(h.event),
+                            group_id=h.group_id if version.sop.for_ == "member" else None,
                         )
                     )
         return out
+
+    def groups_of(self, tx: Tx, version: Version, contact: int, *, now: int) -> list[int]:
+        """The groups a contact is in out of which the SOP takes its members."""
+        places = [way.where for way in version.sop.entries if isinstance(way, EnterOn)]
+        return [
+            group
+            for group in membership.groups_with(tx, contact)
+            if any(place is None or self._in_place(tx, place, group, now) for place in places)
+        ]
 
     def obey(
         self, tx: Tx, me: Me, decided: Sequence[tuple[Decision, Happening]], *, now: int
@@ -121,7 +132,11 @@ class Doors:
         """End the walks of these subjects through the SOP; returns how many there were."""
         walking = [e for e in rows.active_of(tx, subjects) if e.sop == sop]
         rows.end(tx, [(e.walk.id, state, because) for e in walking], now=now)
-        rows.drop_queued(tx, [(sop, e.subject_id) for e in walking], f"已经离开 SOP：{because}")
+        reason = f"已经离开 SOP：{because}"
+        rows.drop_queued(tx, [(sop, e.subject_id) for e in walking], reason)
+        membership.drop_mentions(
+            tx, [(e.group_id, e.walk.id) for e in walking if e.group_id], reason
+        )
         return len(walking)
 
     def _opens(self, tx: Tx, version: Version, way: Enter, h: Happening, now: int) -> bool:
@@ -158,6 +173,9 @@ class Doors:
         inside = [e.subject_id for e in rows.active_of(tx, subjects) if e.sop == sop.id]
         out = dict.fromkeys(ours, "TA 是运营，不是客人")
         out |= dict.fromkeys(inside, "已经在里面了")
+        if sop.for_ == "member":
+            homeless = [entry.subject_id for entry in entries if entry.group_id is None]
+            out |= dict.fromkeys(homeless, "不知道说的是哪个群，这个 SOP 要从进群开始")
         out |= dict.fromkeys(
             rows.walked_elsewhere(tx, sop.id, subjects), "同一个人正由另一个账号带着走"
         )
@@ -188,7 +206,7 @@ class Doors:
         if not entries:
             return []
         sop = version.sop
-        rows.save_version(tx, digest=version.digest, sop=sop.id, definition=as_data(sop), now=now)
+        rows.save_version(tx, digest=version.digest, sop=sop.id, definition=version.data, now=now)
         asks = {entry.subject_id: version for entry in entries} if version.birthday else {}
         born = self._facts.birthdays(tx, asks)
         moves = [
@@ -213,6 +231,7 @@ class Doors:
                     in_group=entry.in_group,
                     priority=sop.priority,
                     walk=move.walk,
+                    group_id=entry.group_id,
                 ),
                 event_id=entry.event_id,
                 because=entry.because,
@@ -237,6 +256,7 @@ def _ordered_in(version: Version, decision: EnterSop, h: Happening) -> Entry:
         in_group=version.sop.for_ == "group",
         event_id=h.id,
         because=decision.because,
+        group_id=h.group_id if version.sop.for_ == "member" else None,
     )
 
 
@@ -268,5 +288,7 @@ def _named(wanted: OneOrMany, value: object) -> bool:
 
 
 def _why_in(event: Event) -> str:
+    if event.kind is EventKind.GROUP_JOINED and event.group is not None:
+        return f"进了群「{event.group.topic}」" if event.group.topic else "进了群"
     named = f"「{event.text}」" if event.kind is not EventKind.MESSAGE and event.text else ""
     return f"{EVENT_NAMES[event.kind]}{named}"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.bringing import Bringing
 from bot.commands import Commands
+from bot.desk import Desk
 from bot.doors import Doors
 from bot.happening import Happening, Me
 from bot.workspace import Workspace
@@ -18,6 +20,8 @@ from sop.times import show_duration
 from storage import events as facts
 from storage import people
 from storage.apply import apply, write_notes
+from storage.guarding import gone_by_hand
+from storage.invitations import joined
 from storage.outbox import echo
 from storage.store import Tx
 from storage.tags import TagChange
@@ -29,10 +33,11 @@ Decided = list[tuple[Decision, Happening]]
 class Effects:
     """The effects of events in one version of a workspace."""
 
-    def __init__(self, workspace: Workspace, book: RuleBook, doors: Doors) -> None:
+    def __init__(self, workspace: Workspace, book: RuleBook, doors: Doors, desk: Desk) -> None:
         self._settings = workspace.settings
         self._book = book
-        self._commands = Commands(workspace, doors)
+        self._bringing = Bringing(workspace)
+        self._commands = Commands(workspace, doors, desk)
 
     def of(
         self, tx: Tx, me: Me, wave: Sequence[Happening], *, now: int
@@ -44,7 +49,8 @@ class Effects:
         """
         decided: Decided = []
         changes: list[TagChange] = []
-        ours = facts.other_accounts(tx)
+        spoken = any(h.event.kind is EventKind.MESSAGE for h in wave)
+        ours = facts.other_accounts(tx) if spoken else set[str]()
         alive = [h for h in wave if self._effect(tx, me, h, now, ours, decided, changes)]
         return alive, decided, changes
 
@@ -70,11 +76,14 @@ class Effects:
             case EventKind.FRIEND_REMOVED if h.contact_id is not None:
                 people.set_friend(tx, [h.contact_id], friend=False, now=now)
             case EventKind.GROUP_JOINED if h.group_id and h.contact_id:
+                decided += self._bringing.joined(tx, me, h, now=now)
                 people.join_members(
                     tx, h.group_id, [h.contact_id], joined_at=h.event.at, inviter=h.by_id
                 )
+                joined(tx, h.group_id, [h.contact_id], now=now)
             case EventKind.GROUP_LEFT if h.group_id:
                 self._left(tx, me, h)
+                decided += self._bringing.left(tx, me, h, now=now)
             case _:
                 pass
         if h.depth == CHAIN + 1:
@@ -121,6 +130,7 @@ class Effects:
             return
         if h.contact_id is not None:
             people.leave_members(tx, h.group_id, [h.contact_id], at=h.event.at)
+            gone_by_hand(tx, h.group_id, [h.contact_id], now=h.event.at)
         elif h.event.contact and h.event.contact.external_id == me.external_id:
             people.set_group_gone(tx, h.group_id)
 

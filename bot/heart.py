@@ -14,10 +14,16 @@ from dataclasses import replace
 
 from bot.almanac import ChineseAlmanac
 from bot.arrivals import Arrivals
+from bot.bringing import Bringing
+from bot.core_people import Core
+from bot.desk import Desk
 from bot.doors import Doors
 from bot.effects import CHAIN, Effects, is_echo
-from bot.happening import Happening, Me
+from bot.guarding import Guarding
+from bot.happening import Happening, Me, row_of, stage_happening
+from bot.scoring import realigned
 from bot.sops import Sops
+from bot.timetable import Timetable
 from bot.walk_facts import WalkFacts
 from bot.walker import Walker
 from bot.wording import Wording
@@ -25,13 +31,13 @@ from bot.workspace import Workspace
 from sop.decisions import Decision, Note, Rest
 from sop.events import Event, EventKind, Person, Room
 from sop.rules import Candidate, RuleBook, Situation, actions, decide, subject_of
+from sop.stirring import stirs
 from sop.times import show_duration
 from storage import events as facts
 from storage import people
 from storage.apply import apply, write_notes
-from storage.conditions import passing
-from storage.enrollments import next_due
-from storage.stages import StageMove, move_stages
+from storage.conditions import answers
+from storage.stages import move_stages
 from storage.store import Tx
 from storage.tags import TagChange, tags_of
 
@@ -54,14 +60,33 @@ class Heart:
         walk_facts = WalkFacts(self.settings, self.sops, self.almanac)
         self.walker = Walker(workspace, self.sops, walk_facts)
         self.doors = Doors(self.sops, walk_facts)
+        self.bringing = Bringing(workspace)
+        self.guarding = Guarding(workspace)
+        self.core = Core(workspace, self.wording)
+        self.timetable = Timetable(workspace, self.wording, self.almanac)
         self._arrivals = Arrivals(workspace)
-        self._effects = Effects(workspace, self.book, self.doors)
+        self.desk = Desk(workspace, self.book)
+        self._effects = Effects(workspace, self.book, self.doors, self.desk)
+        stages = workspace.definitions.stages.values()
+        self._moving = {kind for kind in EventKind if any(stirs(stage, kind) for stage in stages)}
 
     def take(self, tx: Tx, me: Me, events: Sequence[Event], *, now: int) -> None:
         """Take a batch of events in their order; those recorded before are left out."""
         happenings, changes = self._arrivals.happenings(tx, me, events, now=now)
         self.changed(tx, me, changes, now=now)
         self._live(tx, me, happenings, now)
+
+    def keep(self, tx: Tx, me: Me, event: Event, *, now: int) -> None:
+        """Only record an event whose effects could not be worked out, and say so: none is lost."""
+        happenings, _ = self._arrivals.happenings(tx, me, [event], now=now, listening=False)
+        facts.record(tx, me.id, [row_of(h) for h in happenings], now=now)
+        because = "处理的时候程序出了错：记下来了，别的什么也没有做"
+        notes = [
+            (Note(subject_id=h.conversation, what="处理", outcome="failed", because=because), h.id)
+            for h in happenings
+            if h.conversation is not None
+        ]
+        write_notes(tx, notes, now=now)
 
     def changed(self, tx: Tx, me: Me, changes: Iterable[TagChange], *, now: int) -> None:
         """Take tags that came or went outside of a batch of events."""
@@ -104,7 +129,7 @@ class Heart:
         silenced = self._silenced(tx, [self._blank(due, now)], now)
         for n, contact in enumerate(due.contact_ids):
             happening = replace(self._blank(due, now), contact_id=contact)
-            situation = self._situation(tx, happening, {}, {}, silenced)
+            situation = self._situation(happening, {}, {}, silenced)
             for decision in actions(
                 situation, rule, because, book=self.book, takeover=self.settings.takeover, now=now
             ):
@@ -123,17 +148,16 @@ class Heart:
     def rebind(self, tx: Tx, me: Me, *, now: int) -> None:
         """After an edit: give known groups what `groups:` newly asks for."""
         groups = people.all_groups(tx, me.id)
-        self.changed(tx, me, self._arrivals.bind(tx, me, groups, now=now), now=now)
+        self.changed(tx, me, self._arrivals.bindings.meet(tx, me, groups, now=now), now=now)
 
-    def walk(self, tx: Tx, me: Me, *, now: int) -> int | None:
-        """Move every enrollment that is due; returns when the next one is, ms UTC."""
+    def walk(self, tx: Tx, me: Me, *, now: int) -> None:
+        """Move every enrollment that is due, as far as one transaction should."""
         for _ in range(ROUNDS):
             walkers = self.walker.due(tx, me, now=now, limit=WALKERS)
             if not walkers:
                 break
             decided = self.walker.move(tx, walkers, now=now)
             self.changed(tx, me, self._carry_out(tx, me, decided, now), now=now)
-        return next_due(tx, me.id)
 
     def stages(self, tx: Tx, me: Me, *, now: int, contacts: Collection[int] | None = None) -> bool:
         """Move contacts (all of them by default, a batch at a time) to the stage they belong to.
@@ -144,8 +168,43 @@ class Heart:
             tx, me.id, self.workspace.definitions.stages, now=now, contacts=contacts, limit=WALKERS
         )
         if moves:
-            self._waves(tx, me, [_stage_happening(tx, move, now) for move in moves], now)
+            self._waves(tx, me, [stage_happening(tx, move, now) for move in moves], now)
         return len(moves) == WALKERS
+
+    def scores(self, tx: Tx, me: Me, *, now: int) -> None:
+        """Every morning: who was invited and is gone unnoticed, whose level files have moved."""
+        decided = self.bringing.unnoticed(tx, me, now=now)
+        self.changed(tx, me, self._carry_out(tx, me, decided, now), now=now)
+        for changes in realigned(tx, me, self.book.definitions, now=now):
+            self.changed(tx, me, apply(tx, me.id, changes, now=now), now=now)
+
+    def carry_out(
+        self, tx: Tx, me: Me, decided: Sequence[tuple[Decision, Happening]], *, now: int
+    ) -> None:
+        """Do what was decided outside of a batch of events."""
+        self.changed(tx, me, self._carry_out(tx, me, decided, now), now=now)
+
+    def _at_the_desk(
+        self,
+        tx: Tx,
+        me: Me,
+        wave: Sequence[Happening],
+        alive: Sequence[Happening],
+        decided: list[tuple[Decision, Happening]],
+        answered: Mapping[int, str],
+        now: int,
+    ) -> list[tuple[Decision, Happening]]:
+        """What the knowledge has to say to what no rule answered."""
+        if not self.desk.listens:
+            return []
+        said = [h for h in wave if h.event.from_self]
+        said += [h for h in alive if h.event.kind is EventKind.MESSAGE]
+        if not said:
+            return []
+        return self.desk.answer(
+            tx, me, said, decided, ours=answered.keys(),
+            silenced=self._silenced(tx, said, now), now=now,
+        )  # fmt: skip
 
     def _tag_happening(self, tx: Tx, change: TagChange, now: int, depth: int) -> Happening:
         kind = EventKind.TAG_ADDED if change.added else EventKind.TAG_REMOVED
@@ -164,7 +223,8 @@ class Heart:
     def _live(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
         """Work events off, and move those they are about to the stage they belong to then."""
         self._waves(tx, me, happenings, now)
-        self.stages(tx, me, now=now, contacts={h.contact_id for h in happenings if h.contact_id})
+        stirring = (h for h in happenings if h.event.kind in self._moving)
+        self.stages(tx, me, now=now, contacts={h.contact_id for h in stirring if h.contact_id})
 
     def _waves(self, tx: Tx, me: Me, happenings: Sequence[Happening], now: int) -> None:
         waiting = list(happenings)
@@ -195,11 +255,16 @@ class Heart:
 
     def _wave(self, tx: Tx, me: Me, wave: Sequence[Happening], now: int) -> list[Happening]:
         wave = [h for h in wave if not is_echo(tx, h, now=now)]
-        facts.record(tx, me.id, [_row(h) for h in wave], now=now)
+        facts.record(tx, me.id, [row_of(h) for h in wave], now=now)
         alive, own, changes = self._effects.of(tx, me, wave, now=now)
         urgent = {h.id for h in alive if self.book.urgent & h.matched.keys()}
+        watched = self.guarding.watch(tx, me, alive, now=now)
+        changes += apply(tx, me.id, watched.changes, now=now)
+        self.core.hear(tx, me, alive, now=now)
         heard, answered = self.walker.hear(tx, alive, urgent=urgent, now=now)
-        decided = own + heard + self._decide(tx, me, alive, now, answered)
+        answered = {**answered, **watched.hushed}
+        decided = own + heard + watched.decided + self._decide(tx, alive, now, answered)
+        decided += self._at_the_desk(tx, me, wave, alive, decided, answered, now)
         changes += self._carry_out(tx, me, decided, now)
         notes = self.doors.enter(tx, me, self.doors.entering(tx, alive, now=now), now=now)
         write_notes(tx, notes, now=now)
@@ -214,7 +279,6 @@ class Heart:
     def _decide(
         self,
         tx: Tx,
-        me: Me,
         wave: Sequence[Happening],
         now: int,
         answered: Mapping[int, str],
@@ -225,12 +289,12 @@ class Heart:
         silenced: dict[int, str] | None = None
         fitting: list[tuple[Happening, Situation, list[Candidate]]] = []
         for h in wave:
-            situation = self._situation(tx, h, tags, kinds, {})
+            situation = self._situation(h, tags, kinds, {})
             candidates = self.book.candidates(situation)
             if candidates:
                 if silenced is None:
                     silenced = {**self._silenced(tx, wave, now), **answered}
-                situation = self._situation(tx, h, tags, kinds, silenced)
+                situation = self._situation(h, tags, kinds, silenced)
                 fitting.append((h, situation, candidates))
         if not fitting:
             return []
@@ -262,12 +326,10 @@ class Heart:
                 asked.setdefault(candidate.rule.id, set())
                 if h.contact_id is not None:
                     asked[candidate.rule.id].add(h.contact_id)
-        return {
-            rule: passing(tx.connection, condition, contacts, now=now)
-            if (condition := self.book.by_id[rule].if_) is not None
-            else contacts
-            for rule, contacts in asked.items()
-        }
+        conditions = {rule: self.book.by_id[rule].if_ for rule in asked}
+        wanted = {rule: c for rule, c in conditions.items() if c is not None}
+        held = answers(tx.connection, [(c, asked[r]) for r, c in wanted.items()], now=now)
+        return asked | dict(zip(wanted, held, strict=True))
 
     def _silenced(self, tx: Tx, wave: Sequence[Happening], now: int) -> dict[int, str]:
         conversations = {h.conversation for h in wave if h.conversation is not None}
@@ -282,7 +344,6 @@ class Heart:
 
     def _situation(
         self,
-        tx: Tx,
         h: Happening,
         tags: Mapping[int, list[str]],
         kinds: Mapping[int, str],
@@ -336,34 +397,4 @@ def _warn_of_year(year: int) -> None:
     log.warning(
         "%d 年的放假安排还没有公布，workday 先按周一到周五算；可以在 siyu.yaml 的 calendar 里写上",
         year,
-    )
-
-
-def _stage_happening(tx: Tx, move: StageMove, now: int) -> Happening:
-    event = Event(
-        kind=EventKind.STAGE_CHANGED,
-        at=now,
-        external_id="",
-        text=move.after,
-        data={"stage": move.after, "from": move.before},
-    )
-    return Happening(event=event, id=tx.new_id(), contact_id=move.contact_id, group_id=None)
-
-
-def _row(h: Happening) -> facts.NewEvent:
-    event = h.event
-    data = dict(event.data)
-    if h.by_id is not None:
-        data["by"] = h.by_id
-    return facts.NewEvent(
-        id=h.id,
-        kind=event.kind,
-        at=event.at,
-        contact_id=h.contact_id,
-        group_id=h.group_id,
-        external_id=event.external_id or None,
-        type=event.type.value if event.kind is EventKind.MESSAGE else "",
-        text=event.text,
-        from_self=event.from_self,
-        data=data,
     )

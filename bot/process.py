@@ -12,22 +12,30 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bot.asker import Asker
 from bot.channels.port import Channel, Status, StatusKind
 from bot.clock import Clock
-from bot.courier import Courier
+from bot.courier import Courier, Round
+from bot.custody import Custody
 from bot.happening import Me
+from bot.health import logged_out
 from bot.heart import Heart
+from bot.inbox import Inbox
+from bot.meaning import Embedder
+from bot.model import Model
 from bot.runner import Runner
 from bot.workspace import Workspace
 from sop.events import Event, Person, Room
 from sop.times import MINUTE, SECOND
-from storage import people
+from storage import people, questions
+from storage.lease import LeaseLost
 from storage.store import Store, Tx
-from storage.trouble import trouble_of
+from storage.trouble import DatabaseTrouble, trouble_of
 
 log = logging.getLogger("siyu.process")
 QUEUE = 2_000  # events waiting before the channel is made to wait
 BATCH = 200
+SHORT = 50  # of a batch while answers wait for the courier, whose round is once a turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,8 @@ class Roster:
 
 
 Item = Event | Status | Roster
+MakeModel = Callable[[Workspace], Model | None]
+MakeEmbedder = Callable[[Workspace], Embedder | None]
 
 
 class Bot:
@@ -53,25 +63,46 @@ class Bot:
         clock: Clock,
         wake: Callable[[], None] = lambda: None,
         on_status: Callable[[Status], None] = lambda _status: None,
+        on_trouble: Callable[[DatabaseTrouble | None], None] = lambda _trouble: None,
         alone: bool = False,
+        make_model: MakeModel = lambda _workspace: None,
+        make_embedder: MakeEmbedder = lambda _workspace: None,
+        custody: Custody | None = None,
     ) -> None:
-        """`alone`: nobody else writes the database, so that what is due need not be looked up."""
+        """`alone`: nobody else writes the database, so that what is due need not be looked up.
+
+        `on_trouble` hears of every trouble of the database once, and with None of its end.
+        `make_model` and `make_embedder` make what a workspace asks for, if it does. Without
+        `custody` every account is this process's.
+        """
         self.heart = Heart(workspace)
         self.me: Me | None = None
         self.online = False
         self._hushed = False
         self._alone = alone
-        self._due: int | None = None  # when the runner wants to be called, if that is certain
+        self._own_due: int | None = None  # when the runner wants to be called
+        self._due: int | None = None  # when the runner or the courier does
+        self._free = 0  # until when nothing comes in
         self._edited = False
+        self._pressed = False  # more could leave than one round of the courier takes
         self._store = store
         self._clock = clock
         self._wake = wake
         self._on_status = on_status
+        self._on_trouble = on_trouble
+        self._trouble = ""  # of the database, as told
         self._kind = workspace.settings.channel.kind
-        self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE)
+        self._queue: Inbox[Status | Roster] = Inbox(QUEUE)
         self._held: deque[Item] = deque()  # taken from the queue, not yet worked off
         self._runner = Runner()
-        self.courier = Courier(store, channel, wake=wake, now=clock.now)
+        self._custody = custody or Custody(store)
+        self.courier = Courier(
+            store, channel, wake=wake, now=clock.now, may_send=self._custody.sure
+        )
+        self._make_model, self._make_embedder = make_model, make_embedder
+        self.asker = Asker(wake=wake, now=clock.now)
+        self.asker.use(make_model(workspace))
+        self.asker.compare_with(make_embedder(workspace), workspace)
 
     # --- the sink -----------------------------------------------------------------------------
 
@@ -104,34 +135,46 @@ class Bot:
 
     def reload(self, workspace: Workspace) -> None:
         """Go on with a new version of the operator's files."""
+        before, after = self.heart.settings.answers, workspace.settings.answers
+        if after.model != before.model or self.asker.model is None:
+            self.asker.use(self._make_model(workspace))
+        embedder = self.asker.comparer.embedder
+        if after.embeddings != before.embeddings or embedder is None:
+            embedder = self._make_embedder(workspace)
+        self.asker.compare_with(embedder, workspace)
         self.heart = Heart(workspace)
         self._edited = True
         self._wake()
 
     async def start(self) -> None:
         """Find the account that was here last, and settle what a crash left in flight."""
-        found = await self._store.run(lambda tx: people.last_account(tx, self._kind))
+        found = await self._custody.resume(self._kind)
         if found is not None:
             self.me = Me(*found)
             await self._recover(self.me)
 
-    async def turn(self) -> int | None:
-        """One round: take what came in, do what is due, send. Returns when to come again."""
+    async def turn(self, *, free: int = 0) -> int | None:
+        """One round: take what came in, do what is due, send. Returns when to come again.
+
+        `free`: alone, nothing comes in before then (ms UTC).
+        """
+        self._free = free
         try:
-            due = await self._take_in()
-            if self.me is None:
-                return due
-            online = self.online and not self._hushed
-            later = await self.courier.pump(self.me, self.heart.settings, online=online)
+            return await self._round()
         except Exception as error:
             # Nothing leaves the queue and nothing is sent while it cannot be recorded.
             trouble = trouble_of(error)
-            if trouble is None:
+            if trouble is None or isinstance(trouble, LeaseLost):
                 raise
-            log.error("%s", trouble)
+            self._tell(trouble)
             return self._clock.now() + SECOND
-        times = [t for t in (due, later) if t is not None]
-        return self._clock.now() if self.waiting else min(times, default=None)
+
+    def _tell(self, trouble: DatabaseTrouble | None) -> None:
+        """Once: an hour of a full disk is one line, not 3,600."""
+        words = str(trouble or "")
+        if words != self._trouble:
+            self._trouble = words
+            self._on_trouble(trouble)
 
     def hush(self) -> None:
         """From here on nothing new leaves the account; what comes in is still recorded."""
@@ -140,32 +183,33 @@ class Bot:
     async def drain(self) -> None:
         """At the end: record what is still under way. It may wait in vain: bound it in time."""
         self.hush()
+        await self.asker.close()
         while await self.courier.landed() or self.courier.unrecorded or self.waiting:
             await self.turn()
             await asyncio.sleep(0)  # without an account or a database no turn gets anywhere
 
-    async def _take_in(self) -> int | None:
-        while len(self._held) < (BATCH if self.me else QUEUE) and not self._queue.empty():
-            self._held.append(self._queue.get_nowait())
+    async def _round(self) -> int | None:
+        batch = QUEUE if self.me is None else SHORT if self._pressed else BATCH
+        self._held += self._queue.take(batch - len(self._held))
         if self.me is None:
             self._hurry_login()
-        if not self._held and self.me is None:
-            return None
         now = self._clock.now()
         if self._held and not isinstance(self._held[0], Event):
             await self._take_other(now)
+            self._due = None  # who is online, and as whom, may have changed
             return now
-        batch = self._leading_events()
-        if batch and self.me is None:
-            return None  # nobody has logged in yet: they wait
-        me = self.me
-        if me is None:
-            return None
-        if self._alone and not (batch or self._edited) and self._due and now < self._due:
+        if self.me is None:
+            return None  # nobody has logged in yet: what came waits for it
+        if self._alone and self._nothing_to_do(now):
             return self._due
-        self._due = None
-        self._due = await self._run(lambda tx: self._work(tx, me, batch, now), batch, me, now)
-        return self._due
+        await self._work_off(self.me, self._leading_events(), now)
+        return now if self.waiting else self._due
+
+    def _nothing_to_do(self, now: int) -> bool:
+        news = self._held or self._edited or self.asker.unrecorded
+        if not self._free:  # nobody says that a later turn is early enough to record what landed
+            news = news or self.courier.unrecorded
+        return not news and self._due is not None and now < self._due
 
     def _hurry_login(self) -> None:
         """Events that came before any login wait for it, so it must not wait behind them."""
@@ -182,31 +226,57 @@ class Bot:
             out.append(item)
         return out
 
-    def _work(self, tx: Tx, me: Me, batch: Sequence[Event], now: int) -> int | None:
-        if self._edited:
-            self.heart.rebind(tx, me, now=now)
-            self._edited = False  # a rollback loses only what the next login gives anyway
-        self.heart.take(tx, me, batch, now=now)
-        return self._runner.tick(tx, me, self.heart, now=now)
+    async def _work_off(self, me: Me, batch: Sequence[Event], now: int) -> None:
+        """Take a batch, do what is due and send, in one transaction.
 
-    async def _run(
-        self, work: Callable[[Tx], int | None], batch: Sequence[Event], me: Me, now: int
-    ) -> int | None:
-        """Run a batch; if it cannot be done as a whole, event by event, leaving out what cannot."""
+        If that cannot be done as a whole, take event by event, leaving out what cannot be taken.
+        """
+        news = self.courier.news()
+        online = self.online and not self._hushed
+        fresh = batch or self._edited or self.asker.unrecorded
+        idle = self._alone and not fresh and now < (self._own_due or 0)
+
+        def work(tx: Tx) -> tuple[int | None, Round]:
+            due = self._own_due if idle else self._do(tx, me, batch, now)
+            settings = self.heart.settings
+            free = min(self._free, due or now)
+            return due, self.courier.round(
+                tx, me, settings, news, online=online, now=now, until=free
+            )
+
         try:
-            due = await self._store.run(work)
+            self._own_due, turn = await self._store.run(work)
         except Exception as error:
             if trouble_of(error) is not None:
                 raise
             log.exception("a batch of %d events failed; taking them one by one", len(batch))
+            for event in batch:
+                await self._one(event, me, now)
+                self._held.popleft()  # at once: events without an id cannot be told from new ones
+            self._own_due = now if batch else now + MINUTE
+            turn = await self._store.run(
+                lambda tx: self.courier.round(
+                    tx, me, self.heart.settings, news, online=online, now=now
+                )
+            )
         else:
             for _ in batch:
                 self._held.popleft()
-            return due
-        for event in batch:
-            await self._one(event, me, now)
-            self._held.popleft()  # at once: events without an id cannot be told from new ones
-        return now if batch else now + MINUTE
+            self.asker.launch()
+        self._tell(None)
+        self.courier.done(turn, news)
+        self._pressed = self.courier.full or (turn.again is not None and turn.again <= now)
+        times = [t for t in (self._own_due, turn.again) if t is not None]
+        self._due = min(times, default=None)
+
+    def _do(self, tx: Tx, me: Me, batch: Sequence[Event], now: int) -> int | None:
+        if self._edited:
+            self.heart.rebind(tx, me, now=now)
+            self._edited = False  # a rollback loses only what the next login gives anyway
+        self.heart.take(tx, me, batch, now=now)
+        if not self._hushed:
+            self.asker.round(tx, me, self.heart, now=now)
+        return self._runner.tick(tx, me, self.heart, now=now)
 
     async def _one(self, event: Event, me: Me, now: int) -> None:
         try:
@@ -215,6 +285,15 @@ class Bot:
             if trouble_of(error) is not None:
                 raise
             log.exception("event %s (%s) could not be taken", event.external_id, event.kind)
+            await self._keep(event, me, now)
+
+    async def _keep(self, event: Event, me: Me, now: int) -> None:
+        try:
+            await self._store.run(lambda tx: self.heart.keep(tx, me, event, now=now))
+        except Exception as error:
+            if trouble_of(error) is not None:
+                raise
+            log.exception("event %s (%s) could not even be kept", event.external_id, event.kind)
 
     async def _take_other(self, now: int) -> None:
         item = self._held[0]
@@ -243,18 +322,23 @@ class Bot:
                 await self._log_in(status.account, now)
             case StatusKind.LOGOUT | StatusKind.DISCONNECTED:
                 self.online = False
-                await self._set_state("logout" if status.kind is StatusKind.LOGOUT else "offline")
+                await self._lose(status.kind, status.detail)
             case _:
                 pass
         self._on_status(status)
 
     async def _log_in(self, account: Person, now: int) -> None:
-        id_ = await self._store.run(
-            lambda tx: people.account_id(
+        before = self.me
+
+        def arrive(tx: Tx) -> int:
+            if before is not None and before.external_id != account.external_id:
+                # Some gateways give the same account another id at every login.
+                people.set_account_state(tx, before.id, "logout", now=now)
+            return people.account_id(
                 tx, channel=self._kind, external_id=account.external_id, name=account.name, now=now
             )
-        )
-        me = Me(id_, account.external_id)
+
+        me = Me(await self._custody.arrive(arrive), account.external_id)
         if me != self.me:
             self.me = me
             await self._recover(me)
@@ -264,8 +348,18 @@ class Bot:
         stranded = await self.courier.strand(me)
         if stranded:
             log.warning("%d messages were in flight when the process ended", stranded)
+        await self._store.run(lambda tx: questions.interrupted(tx, me.id))
 
-    async def _set_state(self, state: str) -> None:
-        me, now = self.me, self._clock.now()
-        if me is not None:
-            await self._store.run(lambda tx: people.set_account_state(tx, me.id, state, now=now))
+    async def _lose(self, kind: StatusKind, detail: str) -> None:
+        """The account is no longer there: WeChat ended its login, or the link is broken."""
+        me, now, settings = self.me, self._clock.now(), self.heart.settings
+        if me is None:
+            return
+
+        def lose(tx: Tx) -> None:
+            state = "logout" if kind is StatusKind.LOGOUT else "offline"
+            before = people.set_account_state(tx, me.id, state, now=now)
+            if state == "logout" != before:
+                logged_out(tx, me, settings, detail or "微信退出登录了", now=now)
+
+        await self._store.run(lose)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from bot.language import Matcher, Pattern
 from sop.actions import Match
@@ -13,7 +14,7 @@ from sop.conditions import many
 from sop.definitions import Definitions
 from sop.events import EventKind
 from sop.sequences import Case, Enter, EnterOn, EnterStage, EnterTag, Sop
-from sop.versions import digest, from_data
+from sop.versions import as_data, digest, from_data
 from storage import enrollments
 from storage.store import Tx
 
@@ -31,6 +32,11 @@ class Version:
     def birthday(self) -> str:
         """The attribute its steps take a birthday from, or an empty string."""
         return next((step.birthday for step in self.sop.steps if step.birthday), "")
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The definition as plain data, as it is kept."""
+        return as_data(self.sop)
 
     def case(self, step: str, text: str) -> tuple[Case, tuple[str, ...]] | None:
         """The first case of the step's `reply` that the text matches, and what it found."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bot.channels.simulator import SimulatorChannel, World
 from bot.clock import VirtualClock
-from bot.process import Bot
+from bot.process import Bot, MakeEmbedder, MakeModel
 from bot.workspace import Workspace
 from storage.store import Store
 
@@ -19,14 +19,27 @@ class Stage:
     """
 
     def __init__(
-        self, workspace: Workspace, store: Store, *, start: int, alone: bool = False
+        self,
+        workspace: Workspace,
+        store: Store,
+        *,
+        start: int,
+        alone: bool = False,
+        make_model: MakeModel = lambda _workspace: None,
+        make_embedder: MakeEmbedder = lambda _workspace: None,
     ) -> None:
         self.clock = VirtualClock(start)
         self.world = World(now=self.clock.now, self_name=workspace.settings.community)
         self.channel = SimulatorChannel(self.world)
         self.store = store
         self.bot = Bot(
-            workspace=workspace, store=store, channel=self.channel, clock=self.clock, alone=alone
+            workspace=workspace,
+            store=store,
+            channel=self.channel,
+            clock=self.clock,
+            alone=alone,
+            make_model=make_model,
+            make_embedder=make_embedder,
         )
         self._alone = alone
 
@@ -36,10 +49,15 @@ class Stage:
         await self.channel.open(self.bot)
         await self.advance(self.clock.now())
 
-    async def settle(self) -> int | None:
-        """Let everything happen that is due now; returns when something is due next, ms UTC."""
+    async def settle(self, *, free: int = 0) -> int | None:
+        """Let everything happen that is due now; returns when something is due next, ms UTC.
+
+        `free`: until when nobody will do anything by themselves, ms UTC.
+        """
         while True:
-            due = await self.bot.turn()
+            due = await self.bot.turn(free=free)
+            if await self.bot.asker.landed():
+                continue
             landed = await self.bot.courier.landed()
             if landed and (due is None or not self._alone):
                 continue  # alone, the next turn is early enough to record what landed

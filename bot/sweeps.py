@@ -95,15 +95,16 @@ def _called_today(
     tx: Tx, me: Me, heart: Heart, version: Version, way: Enter, today: date
 ) -> list[tuple[list[int], str]]:
     """Whom the day itself brings to this way in, and why."""
-    everybody = rows.everybody(tx, me.id, groups=version.sop.for_ == "group")
+    everybody = partial(rows.everybody, tx, me.id, groups=version.sop.for_ == "group")
     match way:
         case EnterDate() if way.date == today:
-            return [(everybody, f"到了 {today.isoformat()}")]
+            return [(everybody(), f"到了 {today.isoformat()}")]
         case EnterFestival():
             named = _festival_today(heart.almanac, way, today)
-            return [(everybody, named)] if named else []
+            return [(everybody(), named)] if named else []
         case EnterBirthday():
-            return [(_born_today(tx, heart.almanac, way, everybody, today), f"{way.birthday}到了")]
+            born = _born_today(tx, heart.almanac, way, everybody(), today)
+            return [(born, f"{way.birthday}到了")]
         case _:
             return []
 
@@ -151,6 +152,7 @@ def _kept_on(almanac: Almanac, born: Birthday, day: date) -> bool:
 def _by_look(tx: Tx, me: Me, heart: Heart, now: int) -> None:
     while heart.stages(tx, me, now=now):
         pass
+    heart.scores(tx, me, now=now)
     _notice_silence(tx, me, heart, now)
     for version, way in _ways(heart):
         if not isinstance(way, EnterAudience):

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from bot.plain import day_line, source_name
+from bot.plain import day_line, source_name, with_reason
 from storage.words import OUTCOMES
 
 Row = dict[str, Any]
@@ -61,9 +61,15 @@ def _causes(rows: Sequence[Row]) -> list[str]:
     out: list[str] = []
     for cause, found in causes.items():
         told = [line for row in found if (line := _consequence(row))]
-        reason = next((_because(row) for row in found if _because(row).startswith(cause)), cause)
-        out += [reason.partition("；")[0], *(f"  {line}" for line in told)] if cause else told
+        out += [_reason(cause, found), *(f"  {line}" for line in told)] if cause else told
     return out
+
+
+def _reason(cause: str, rows: Sequence[Row]) -> str:
+    """What set a rule off; of a deed that nothing else says, why it was done."""
+    given = next((_because(row) for row in rows if _because(row).startswith(cause)), "")
+    own = (with_reason(cause, _because(row)) for row in rows if row["outcome"] in _DEEDS)
+    return given.partition("；")[0] or next(own, cause)
 
 
 def _cause(row: Row) -> str:
@@ -86,7 +92,7 @@ def _consequence(row: Row) -> str:
             reason = row["because"].partition("；")[2]
             return f"［{outcome}］{row['what']}" + (f"，{reason}" if reason else "")
         case _:
-            return f"［{outcome}］{row['what']}：{row['because']}"
+            return f"［{outcome}］{with_reason(row['what'], row['because'])}"
 
 
 def _because(row: Row) -> str:

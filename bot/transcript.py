@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from bot.channels.simulator import Delivery
-from bot.plain import day_line, source_name, visible
+from bot.plain import day_line, reason_alone, source_name, visible
 from bot.stage import Stage
 from sop.messages import Accept, summary
 from storage import story
@@ -41,7 +41,7 @@ class Transcript:
         with self._stage.store.read() as connection:
             rows = story.since(connection, 0)
             self._seen = max((int(row["id"]) for row in rows), default=0)
-            self._unsettled = story.unsettled(connection)
+            self._unsettled = story.unsettled(connection, now=self._stage.clock.now())
 
     def line(self, text: str, **style: Any) -> None:
         """A line, whoever's words are in it."""
@@ -66,7 +66,7 @@ class Transcript:
         """What the last moments led to: tags, silences with their reasons, trouble with sending."""
         with self._stage.store.read() as connection:
             rows = story.since(connection, self._seen)
-            now = story.unsettled(connection)
+            now = story.unsettled(connection, now=self._stage.clock.now())
         for row in rows:
             self._seen = max(self._seen, int(row["id"]))
             self._result(row)
@@ -84,11 +84,13 @@ class Transcript:
             case "tag_removed":
                 self._aside("－", f"{name} 去掉标签「{what}」（{source_name(because)}）", "green")
             case "withheld":
-                self._aside("…", f"{name}：{what} 没有执行，{because}", "yellow")
+                self._aside(
+                    "…", f"{name}：{what} 没有执行，{reason_alone(what, because)}", "yellow"
+                )
             case "skipped":
                 pass  # an earlier rule's `stop`: just what the operator wrote
             case "failed":
-                self._aside("！", f"{name}：{what}，{because}", "red")
+                self._aside("！", f"{name}：{what}，{reason_alone(what, because)}", "red")
             case _:
                 self._aside("‖", f"{name}：{because}", "yellow")
 

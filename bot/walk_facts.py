@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from bot.sops import Sops, Version
@@ -12,9 +12,13 @@ from sop.birthdays import parse_birthday
 from sop.conditions import Condition
 from sop.definitions import Settings
 from sop.engine import Facts, questions
+from sop.events import EventKind
 from sop.sending import day_start
+from sop.sequences import Sop
+from sop.stirring import stirred
 from storage import enrollments as rows
 from storage import events as stored
+from storage import membership
 from storage.conditions import answers
 from storage.enrollments import Enrolled, Touches
 from storage.store import Tx
@@ -42,32 +46,72 @@ class WalkFacts:
             **more,
         )
 
-    def of(self, tx: Tx, walkers: Sequence[Enrolled], *, now: int) -> dict[int, Facts]:
-        """The facts of walkers by enrollment id, loaded for all of them at once."""
+    def due(self, tx: Tx, walkers: Sequence[Enrolled], *, now: int) -> dict[int, Facts]:
+        """What moves those whose time has come, by enrollment id, loaded for all at once."""
+        asked = {w.walk.id: questions(self._sop(tx, w), w.walk) for w in walkers}
+        return self._of(tx, walkers, asked, now=now, talking=True)
+
+    def stirred(
+        self, tx: Tx, walkers: Sequence[Enrolled], kinds: Mapping[int, EventKind], *, now: int
+    ) -> dict[int, Facts]:
+        """What may have changed for those something happened to, by enrollment id.
+
+        `kinds` are the kinds of events by subject.
+        """
+        asked = {w.walk.id: stirred(self._sop(tx, w), w.walk, kinds[w.subject_id]) for w in walkers}
+        return self._of(tx, walkers, asked, now=now, talking=False)
+
+    def _sop(self, tx: Tx, walker: Enrolled) -> Sop:
+        return self._sops.version(tx, walker.digest).sop
+
+    def _of(
+        self,
+        tx: Tx,
+        walkers: Sequence[Enrolled],
+        asked: Mapping[int, Mapping[str, Condition]],
+        *,
+        now: int,
+        talking: bool,
+    ) -> dict[int, Facts]:
+        # What may keep a step from talking does not matter to what happened.
         subjects = {walker.subject_id for walker in walkers}
-        holds = self._holds(tx, walkers, now)
+        holds = self._holds(tx, walkers, asked, now)
+        members = [(w.subject_id, w.group_id) for w in walkers if w.group_id is not None]
+        absent = membership.absent(tx, members) if members else {}
+        friends = membership.friends(tx, {contact for contact, _ in members})
         lost = rows.unreachable(tx, subjects)
-        pauses = rows.pauses(tx, subjects, now=now)
-        zone = self._settings.zone
-        touched = rows.touches(
-            tx, subjects, today=day_start(now, zone), week=day_start(now, zone, days=-6)
-        )
+        pauses = rows.pauses(tx, subjects, now=now) if talking else {}
+        touched = self._touched(tx, subjects, now) if talking else {}
         born = self.birthdays(
             tx,
             {w.subject_id: v for w in walkers if (v := self._sops.version(tx, w.digest)).birthday},
         )
         out = {}
+        nothing = self.plain()
         for walker in walkers:
             why, until = pauses.get(walker.subject_id, ("", 0))
-            out[walker.walk.id] = self.plain(
-                holds=holds.get(walker.walk.id, {}),
-                birthday=born.get(walker.subject_id),
-                lost=lost.get(walker.subject_id, ""),
-                paused=why,
-                paused_until=until,
-                limited="" if walker.in_group else self._limited(touched.get(walker.subject_id)),
-            )
+            known = {
+                "holds": holds.get(walker.walk.id),
+                "birthday": born.get(walker.subject_id),
+                "lost": lost.get(walker.subject_id)
+                if walker.group_id is None
+                else absent.get((walker.subject_id, walker.group_id)),
+                "paused": why,
+                "paused_until": until,
+                # Whoever is no friend is spoken to in the group, and a group is not one person.
+                "limited": ""
+                if walker.in_group or (walker.group_id and walker.subject_id not in friends)
+                else self._limited(touched.get(walker.subject_id)),
+            }
+            told = {name: value for name, value in known.items() if value}
+            out[walker.walk.id] = self.plain(**told) if told else nothing
         return out
+
+    def _touched(self, tx: Tx, subjects: Collection[int], now: int) -> dict[int, Touches]:
+        zone = self._settings.zone
+        return rows.touches(
+            tx, subjects, today=day_start(now, zone), week=day_start(now, zone, days=-6)
+        )
 
     def _limited(self, touched: Touches | None) -> str:
         limit = self._settings.limits.contact
@@ -80,12 +124,17 @@ class WalkFacts:
             return f"七天内已经触达 {touched.week} 次，到了每人每周的上限{last}"
         return ""
 
-    def _holds(self, tx: Tx, walkers: Sequence[Enrolled], now: int) -> dict[int, dict[str, bool]]:
+    def _holds(
+        self,
+        tx: Tx,
+        walkers: Sequence[Enrolled],
+        questions: Mapping[int, Mapping[str, Condition]],
+        now: int,
+    ) -> dict[int, dict[str, bool]]:
         """Answers to all questions of all walkers: a statement for contacts, one for groups."""
         asked: dict[tuple[str, str, str, bool], tuple[Condition, list[Enrolled]]] = {}
         for walker in walkers:
-            sop = self._sops.version(tx, walker.digest).sop
-            for name, condition in questions(sop, walker.walk).items():
+            for name, condition in questions[walker.walk.id].items():
                 key = (walker.digest, walker.walk.step, name, walker.in_group)
                 asked.setdefault(key, (condition, []))[1].append(walker)
         out: dict[int, dict[str, bool]] = defaultdict(dict)

@@ -16,12 +16,15 @@ from sop.acting import Scene, act
 from sop.decisions import Decision
 from sop.engine import Facts, Move, Phase, State, advance, happened, replied
 from sop.events import Event, EventKind
+from sop.stirring import may_move
 from sop.times import NEXT_WINDOW
 from storage import enrollments as rows
+from storage import membership
 from storage.enrollments import Enrolled
 from storage.store import Tx
 
 Decided = list[tuple[Decision, Happening]]
+_COMING_AND_GOING = {EventKind.GROUP_JOINED, EventKind.GROUP_LEFT}
 _CUT_SHORT = {State.GOAL, State.EXITED, State.REMOVED}
 
 
@@ -47,7 +50,7 @@ class Walker:
 
     def move(self, tx: Tx, walkers: Sequence[Enrolled], *, now: int) -> Decided:
         """Move walkers whose time has come."""
-        facts = self._facts.of(tx, walkers, now=now)
+        facts = self._facts.due(tx, walkers, now=now)
         moves = [
             (
                 walker,
@@ -75,10 +78,15 @@ class Walker:
             for subject in (h.contact_id, h.group_id):
                 if subject is not None:
                     by_subject.setdefault(subject, h)
-        walkers = rows.active_of(tx, by_subject)
+        kinds = {subject: h.event.kind for subject, h in by_subject.items()}
+        walkers = [
+            walker
+            for walker in rows.active_of(tx, by_subject)
+            if may_move(self._version(tx, walker).sop, walker.walk, kinds[walker.subject_id])
+        ]
         if not walkers:
             return [], {}
-        facts = self._facts.of(tx, walkers, now=now)
+        facts = self._facts.stirred(tx, walkers, kinds, now=now)
         answered: dict[int, str] = {}
         moves: list[tuple[Enrolled, Move]] = []
         for walker in sorted(walkers, key=lambda w: -w.priority):
@@ -100,7 +108,7 @@ class Walker:
         move = happened(version.sop, walker.walk, h.event.kind, facts=facts, now=now)
         if move is not None or walker.walk.phase is not Phase.REPLY:
             return move
-        if taken or h.event.kind is not EventKind.MESSAGE or h.group_id is not None:
+        if taken or h.event.kind is not EventKind.MESSAGE or not _to_us(walker, h):
             return None
         found = version.case(walker.walk.step, h.event.text)
         if found is None:
@@ -123,21 +131,31 @@ class Walker:
             [(w.sop, w.subject_id) for w, m in ends if m.ended in _CUT_SHORT],
             "已经离开 SOP",
         )
+        membership.drop_mentions(
+            tx,
+            [(w.group_id, w.walk.id) for w, m in ends if w.group_id and m.ended in _CUT_SHORT],
+            "已经离开 SOP",
+        )
         rows.record_runs(tx, [(w.walk.id, run) for w, m in moves for run in m.runs], now=now)
+        members = {w.subject_id for w, m in moves if w.group_id is not None and m.actions}
+        friends = membership.friends(tx, members) if members else set()
         return [
             (decision, _stage_of(walker, move, now))
             for walker, move in moves
-            for decision in self._acted(tx, walker, move, now)
+            for decision in self._acted(tx, walker, move, friends, now)
         ]
 
-    def _acted(self, tx: Tx, walker: Enrolled, move: Move, now: int) -> list[Decision]:
+    def _acted(
+        self, tx: Tx, walker: Enrolled, move: Move, friends: Collection[int], now: int
+    ) -> list[Decision]:
         sop, step = self._version(tx, walker).sop, walker.walk.step
         at = sop.step(step)
         late = (at.late if at else None) or sop.late
         because = move.runs[0].because if move.runs else "到时间了"
         scene = Scene(
             contact_id=None if walker.in_group else walker.subject_id,
-            group_id=walker.subject_id if walker.in_group else None,
+            group_id=walker.subject_id if walker.in_group else walker.group_id,
+            friend=None if walker.group_id is None else walker.subject_id in friends,
             source=f"sop:{walker.sop}/{step}",
             label=f"SOP {sop.title or sop.id} 的步骤 {step}",
             because=f"SOP {sop.title or sop.id} 的步骤 {step}：{because}",
@@ -156,8 +174,20 @@ class Walker:
 
 
 def _concerns(walker: Enrolled, h: Happening) -> bool:
-    """Whether an event is about the walker: a group walks on what happens in it."""
+    """Whether an event is about the walker: a group walks on what happens in it.
+
+    That they come or go is about a member only where it is the group of their walk.
+    """
+    if walker.group_id is not None and h.event.kind in _COMING_AND_GOING:
+        return walker.group_id == h.group_id
     return walker.in_group == (walker.subject_id == h.group_id)
+
+
+def _to_us(walker: Enrolled, h: Happening) -> bool:
+    """Whether a message may answer a step: a member's also in the group, when it mentions us."""
+    if h.group_id is None:
+        return True
+    return h.group_id == walker.group_id and h.event.mentions_self
 
 
 def _stage_of(walker: Enrolled, move: Move, now: int) -> Happening:
@@ -167,5 +197,5 @@ def _stage_of(walker: Enrolled, move: Move, now: int) -> Happening:
         event=Event(kind=kind, at=now, external_id=""),
         id=walker.walk.id,
         contact_id=None if walker.in_group else walker.subject_id,
-        group_id=walker.subject_id if walker.in_group else None,
+        group_id=walker.subject_id if walker.in_group else walker.group_id,
     )

@@ -9,12 +9,18 @@ from functools import cached_property
 from pathlib import Path
 
 from bot.almanac import ChineseAlmanac
-from bot.language import Matcher, Pattern, regex_problem
+from bot.knowledge import Knowledge, wordings
+from bot.language import Matcher, Pattern, Questions, regex_problem
+from bot.language.intent import Reader
+from bot.planned import moment_problem, planner_of
 from bot.render import Templates
 from sop.check import check
 from sop.conditions import many
 from sop.definitions import Definitions, Settings
 from sop.errors import DefinitionError, WorkspaceError, refusal
+from sop.knowledge import FOLDER as KNOWLEDGE
+from sop.knowledge import LONGEST, Entry, entry_of, read_page
+from sop.knowledge import SUFFIX as PAGE
 from sop.load import SETTINGS_FILE, Loaded, is_definition_file, load
 from sop.problems import Problem
 from sop.source import decode
@@ -33,12 +39,36 @@ class Workspace:
     definitions: Definitions
     templates: Templates
     problems: tuple[Problem, ...] = ()
+    pages: tuple[Entry, ...] = ()
 
     @cached_property
     def matcher(self) -> Matcher:
         """What finds the rules' words in messages; built when first asked for, which takes time."""
         return Matcher(
             patterns(self.definitions),
+            words=self.definitions.words,
+            synonyms=self.definitions.synonyms,
+            questions=self._questions,
+        )
+
+    @cached_property
+    def knowledge(self) -> Knowledge:
+        """What the operator knows; built when first asked for."""
+        definitions = self.definitions
+        own = definitions.reading.model_dump()
+        reader = Reader(own, words=definitions.words, synonyms=definitions.synonyms)
+        return Knowledge(self._entries, self._questions, len(self._questions.like), reader)
+
+    @cached_property
+    def _entries(self) -> tuple[Entry, ...]:
+        return (*map(entry_of, self.definitions.faq), *self.pages)
+
+    @cached_property
+    def _questions(self) -> Questions:
+        """One index of all questions: those of rules first, then those of the knowledge."""
+        return Questions(
+            sorted({text for one in patterns(self.definitions) for text in one.like}),
+            wordings(self._entries),
             words=self.definitions.words,
             synonyms=self.definitions.synonyms,
         )
@@ -186,7 +216,8 @@ def _mark(entry: os.DirEntry[str], name: str) -> tuple[int, int] | None:
     folder = name.partition("/")[0] if "/" in name else ""
     if folder == _MEDIA:
         return (0, 0)
-    if folder != _TEMPLATES and not is_definition_file(name):
+    page = folder == KNOWLEDGE and name.endswith(PAGE)
+    if folder != _TEMPLATES and not page and not is_definition_file(name):
         return None
     try:
         stat = entry.stat()
@@ -207,18 +238,23 @@ class _Inspection:
 
 def _inspect(root: Path, survey: _Survey, *, env: Mapping[str, str]) -> _Inspection:
     pages, media = survey.below(_TEMPLATES), survey.below(_MEDIA)
-    ours = sorted(set(survey.files) - {*pages, *media})
+    known = [name for name in survey.below(KNOWLEDGE) if name.endswith(PAGE)]
+    ours = sorted(set(survey.files) - {*pages, *media, *known})
     loaded = load({name: _text(root, name) for name in ours}, env=env)
     templates, problems = _templates(root, pages, media, loaded)
+    settings, definitions = loaded.settings, loaded.definitions
+    entries, unread = _knowledge(root, known, templates, usable=_knows_names(loaded))
+    problems += unread
     checked = check(
         loaded,
         template_names=templates.names(),
         inline_problem=templates.inline_problem if _knows_names(loaded) else lambda _: None,
         regex_problem=regex_problem,
         festivals=ChineseAlmanac().festivals(),
+        moment_problem=lambda name: moment_problem(templates, name),
+        planner=planner_of(settings) if settings else None,
     )
     found = tuple(sorted({*survey.problems, *loaded.problems, *problems, *checked}))
-    settings, definitions = loaded.settings, loaded.definitions
     if settings is None or definitions is None or any(not one.warning for one in found):
         return _Inspection(None, found, loaded)
     workspace = Workspace(
@@ -227,6 +263,7 @@ def _inspect(root: Path, survey: _Survey, *, env: Mapping[str, str]) -> _Inspect
         definitions=definitions,
         templates=templates,
         problems=found,
+        pages=tuple(entries),
     )
     return _Inspection(workspace, found, loaded)
 
@@ -260,6 +297,28 @@ def _templates(
     )
     found = templates.problems if _knows_names(loaded) else ()
     return templates, [*unreadable.values(), *(one for one in found if one.file not in unreadable)]
+
+
+def _knowledge(
+    root: Path, names: list[str], templates: Templates, *, usable: bool
+) -> tuple[list[Entry], list[Problem]]:
+    """The entries of all pages; what stands below a heading is an inline template."""
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for name in names:
+        text = _text(root, name)
+        if isinstance(text, Problem):
+            problems.append(text)
+            continue
+        found, wrong = read_page(name, text)
+        entries += found
+        problems += wrong
+    for entry in entries if usable else ():
+        if len(entry.text) <= LONGEST and (why := templates.inline_problem(entry.text)):
+            file, _, line = entry.where.rpartition(":")
+            message = f"「{entry.question[:20]}」下面的话发不出去：{why}"
+            problems.append(Problem(file, int(line), 1, "", message))
+    return entries, problems
 
 
 def _knows_names(loaded: Loaded) -> bool:

@@ -12,6 +12,7 @@ from sop.actions import (
     AddTag,
     Enroll,
     HandOff,
+    Invite,
     Leave,
     Notify,
     RemoveTag,
@@ -24,8 +25,10 @@ from sop.decisions import (
     Decision,
     EnterSop,
     GiveTag,
+    InviteInto,
     LeaveSop,
     Note,
+    PostBoard,
     Purpose,
     SetValue,
     Speak,
@@ -34,6 +37,8 @@ from sop.decisions import (
     Tell,
 )
 from sop.definitions import Definitions
+from sop.point_actions import CheckIn, Points, ShowBoard
+from sop.point_decisions import GivePoints, RecordCheckIn
 from sop.times import Window
 
 
@@ -43,6 +48,8 @@ class Scene:
 
     `group_id` is the group it happens in; `contact_id` the person, if any. `silenced` says why
     nothing may be said here now, or is empty. `request_id` is the friend request that is answered.
+    `at` is when it happened (ms UTC), None for now.
+    On a member's walk `friend` says whether they can be written to in private; else it is None.
     """
 
     contact_id: int | None
@@ -53,9 +60,11 @@ class Scene:
     purpose: Purpose
     silenced: str = ""
     request_id: str = ""
+    friend: bool | None = None
     expires_at: int | None = None
     priority: int = 0
     window: Window | None = None
+    at: int | None = None
 
     @property
     def conversation(self) -> int | None:
@@ -131,21 +140,28 @@ def _one(
                 )
         case Enroll() | Leave():
             yield from _walk(scene, action)
+        case Points() | CheckIn():
+            yield from _score(scene, action, now)
+        case ShowBoard():
+            yield from _board(scene, action)
+        case Invite():
+            yield from _invite(scene, action)
         case _:
             assert_never(action)
 
 
 def _speak(scene: Scene, action: Say) -> Iterator[Decision]:
-    private = action.to == "private" or scene.group_id is None
+    private = _in_private(scene, action)
     conversation = scene.contact_id if private else scene.group_id
     if conversation is None:
         return
-    if scene.silenced:
+    stranger = "TA 不是好友，私聊发不到" if private and scene.friend is False else ""
+    if why := scene.silenced or stranger:
         yield Note(
             subject_id=conversation,
             what=f"{scene.label} 的回复 {action.say}",
             outcome="withheld",
-            because=scene.silenced,
+            because=why,
             refs={"source": scene.source, "template": action.say},
         )
         return
@@ -156,6 +172,43 @@ def _speak(scene: Scene, action: Say) -> Iterator[Decision]:
         purpose=scene.purpose,
         source=scene.source,
         because=scene.because,
+        expires_at=scene.expires_at,
+        priority=scene.priority,
+        window=scene.window,
+        mention=scene.friend is not None and not private,
+    )
+
+
+def _in_private(scene: Scene, action: Say) -> bool:
+    if scene.group_id is None or action.to == "private":
+        return True
+    return action.to == "here" and scene.friend is True
+
+
+def _invite(scene: Scene, action: Invite) -> Iterator[Decision]:
+    if scene.contact_id is None:
+        return
+    wish = action.invite
+    if scene.silenced:
+        yield Note(
+            subject_id=scene.contact_id,
+            what=f"{scene.label} 的邀请进群",
+            outcome="withheld",
+            because=scene.silenced,
+            refs={"source": scene.source},
+        )
+        return
+    yield InviteInto(
+        contact_id=scene.contact_id,
+        tags=many(wish.group_tag or ()),
+        name=wish.group or "",
+        before=wish.before or "",
+        waiting=wish.waiting or "",
+        member=wish.member or "",
+        full=wish.full or "",
+        source=scene.source,
+        because=scene.because,
+        purpose=scene.purpose,
         expires_at=scene.expires_at,
         priority=scene.priority,
         window=scene.window,
@@ -219,3 +272,38 @@ def _walk(scene: Scene, action: Enroll | Leave) -> Iterator[Decision]:
         )
     else:
         yield LeaveSop(sop=action.leave, subject_id=scene.subject, because=scene.because)
+
+
+def _score(scene: Scene, action: Points | CheckIn, now: int) -> Iterator[Decision]:
+    if scene.contact_id is None:
+        return
+    at = now if scene.at is None else scene.at
+    if isinstance(action, CheckIn):
+        yield RecordCheckIn(
+            contact_id=scene.contact_id,
+            at=at,
+            missed=action.check_in == "missed",
+            source=scene.source,
+            because=scene.because,
+            group_id=scene.group_id,
+        )
+        return
+    yield GivePoints(
+        contact_id=scene.contact_id,
+        amount=action.points,
+        reason=action.reason,
+        source=scene.source,
+        because=scene.because,
+        at=at,
+        kind="earn" if action.points > 0 else "fine",
+        per_day=action.per_day,
+    )
+
+
+def _board(scene: Scene, action: ShowBoard) -> Iterator[Decision]:
+    everyone = action.of == "everyone" or scene.group_id is None
+    for decision in _speak(scene, Say(say=action.template)):
+        if isinstance(decision, Speak):
+            yield PostBoard(board=action.board, everyone=everyone, speak=decision)
+        else:
+            yield decision

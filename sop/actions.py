@@ -9,14 +9,19 @@ from pydantic_core import PydanticCustomError
 
 from sop.conditions import Definition, OneOrMany, by_key
 from sop.events import MessageType
+from sop.point_actions import CheckIn, Points, ShowBoard
 from sop.times import Duration
 
 
 class Say(Definition):
-    """Fill the template and send it `here` (where it happened) or in the private chat."""
+    """Fill the template and send it `here` (where it happened) or in the private chat.
+
+    In an SOP for members, `here` is the private chat of a friend, and for others the group, where
+    they are mentioned; so `group` does with everybody.
+    """
 
     say: str
-    to: Literal["here", "private"] = "here"
+    to: Literal["here", "private", "group"] = "here"
 
 
 class AddTag(Definition):
@@ -70,7 +75,41 @@ class Leave(Definition):
     leave: str
 
 
-ACTION_KEYS = ("say", "tag", "untag", "set", "notify", "hand_off", "accept", "enroll", "leave")
+class Invitation(Definition):
+    """Into the first group with room among those with a tag, or of that name.
+
+    `before` is said in private before the invitation leaves; `waiting` to whom an invitation
+    still waits for, `member` to who is in such a group, `full` where there is no room.
+    """
+
+    group_tag: OneOrMany | None = None
+    group: str | None = None
+    before: str | None = None
+    waiting: str | None = None
+    member: str | None = None
+    full: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Invitation:
+        if (self.group_tag is None) == (self.group is None):
+            raise PydanticCustomError(
+                "siyu",
+                "要说是哪个群：group_tag（带标签的群）或 group（群名），写一个",
+                {"expected": "invite: {group_tag: 福利群}"},
+            )
+        return self
+
+
+class Invite(Definition):
+    """Invite the contact into a group."""
+
+    invite: Invitation
+
+
+ACTION_KEYS = (
+    "say", "tag", "untag", "set", "notify", "hand_off", "accept", "enroll", "leave", "invite",
+    "points", "check_in", "board",
+)  # fmt: skip
 Action = Annotated[
     Annotated[Say, Tag("say")]
     | Annotated[AddTag, Tag("tag")]
@@ -80,7 +119,11 @@ Action = Annotated[
     | Annotated[HandOff, Tag("hand_off")]
     | Annotated[AcceptFriend, Tag("accept")]
     | Annotated[Enroll, Tag("enroll")]
-    | Annotated[Leave, Tag("leave")],
+    | Annotated[Leave, Tag("leave")]
+    | Annotated[Invite, Tag("invite")]
+    | Annotated[Points, Tag("points")]
+    | Annotated[CheckIn, Tag("check_in")]
+    | Annotated[ShowBoard, Tag("board")],
     by_key(ACTION_KEYS),
 ]
 

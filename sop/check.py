@@ -8,7 +8,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pydantic import BaseModel
 
 from sop.actions import HandOff, Match, Notify, SetAttribute
+from sop.check_answers import answer_mistakes
+from sop.check_calendar import calendar_mistakes
+from sop.check_guard import guard_mistakes
 from sop.check_names import name_mistakes
+from sop.check_points import point_mistakes
 from sop.check_rules import node_mistakes, rule_mistakes
 from sop.check_sops import sop_mistakes
 from sop.check_walkers import people_mistakes
@@ -16,6 +20,7 @@ from sop.definitions import Definitions, Settings
 from sop.load import Loaded, problem_at
 from sop.mistakes import Mistake
 from sop.nodes import Node, each, nodes
+from sop.planning import Planner
 from sop.problems import Problem
 from sop.source import Path
 
@@ -36,11 +41,14 @@ def check(
     inline_problem: Explain,
     regex_problem: Explain,
     festivals: Collection[str] | None = None,
+    moment_problem: Explain = lambda _name: None,
+    planner: Planner | None = None,
 ) -> list[Problem]:
     """Every cross-mistake in what could be loaded, in the order of the files.
 
-    `inline_problem` and `regex_problem` say in Chinese why a text cannot be used, or None.
-    `festivals` are the names the calendar knows; None when nobody can tell.
+    `inline_problem` and `regex_problem` say in Chinese why a text cannot be used, or None;
+    `moment_problem` why a template makes no Moment. `festivals` are the names the calendar knows,
+    `planner` knows when things come; None when nobody can tell.
     """
     found: list[Mistake] = []
     settings, definitions = loaded.settings, loaded.definitions
@@ -56,8 +64,15 @@ def check(
         found += _language(definitions)
         found += node_mistakes(every)
         found += rule_mistakes(definitions)
+        found += guard_mistakes(definitions)
+        found += answer_mistakes(every, loaded, settings, definitions, inline_problem)
         found += people_mistakes(definitions)
-        found += sop_mistakes(definitions, settings.hours.quiet if settings else None)
+        found += point_mistakes(definitions, every, broken=loaded.broken)
+        quiet = settings.hours.quiet if settings else None
+        found += sop_mistakes(definitions, quiet)
+        found += calendar_mistakes(
+            definitions, planner=planner, quiet=quiet, moment_problem=moment_problem
+        )
     return sorted(problem_at(loaded.where(m.path, key=m.at_key), m) for m in found)
 
 
@@ -88,8 +103,8 @@ def _texts(value: object, path: Path) -> Iterator[tuple[Path, str, bool]]:
             yield from _texts(item, (*path, index))
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield (*path, key), key, True
-            yield from _texts(item, (*path, key))
+            yield (*path, str(key)), str(key), True
+            yield from _texts(item, (*path, str(key)))
 
 
 def _placeholders(value: Settings | Definitions, loaded: Loaded) -> Iterator[Mistake]:

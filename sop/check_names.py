@@ -7,13 +7,18 @@ from collections.abc import Collection, Iterable, Iterator
 
 from pydantic import BaseModel
 
-from sop.actions import AddTag, GroupPlace, RemoveTag
-from sop.conditions import HasTag, InGroup, InStage, OneOrMany, many
+from sop.actions import AddTag, GroupPlace, Invitation, RemoveTag
+from sop.conditions import HasTag, InGroup, InStage, Membership, OneOrMany, many
+from sop.core import CorePeople
 from sop.definitions import Definitions, GroupRule, Rule
+from sop.guarding import Allowed
+from sop.knowledge import Faq
 from sop.load import Loaded, keep_one
 from sop.mistakes import Mistake, one_of
 from sop.nodes import Node, each, nodes
 from sop.problems import did_you_mean
+from sop.pushes import AtFestival, GroupsWith, MomentPlan, ToAudience
+from sop.rehearsal import Persona
 from sop.sequences import (
     EnterAudience,
     EnterFestival,
@@ -26,6 +31,7 @@ from sop.sequences import (
 )
 from sop.source import Path
 
+_SAYING = ("before", "waiting", "member", "full")
 _BAD_IN_TAG = re.compile(r"[\s\x00-\x1f\x7f\\:*?\"<>|,，、：？＂]")
 
 
@@ -55,6 +61,8 @@ def name_mistakes(
             yield from _sop_uses(path, node, sops)
         yield from _festival_uses(path, node, festivals)
         yield from _template_uses(path, node, templates)
+        if "groups" not in loaded.broken:
+            yield from _group_uses(path, node, definitions)
     for n, sop in enumerate(definitions.sops):
         yield from _goto_uses(("sops", n), sop)
 
@@ -106,9 +114,25 @@ def _tag_uses(path: Path, node: BaseModel, definitions: Definitions) -> Iterator
     match node:
         case HasTag(tag=value) | EnterTag(tag=value) | Goal(tag=value) | Rule(tag=value):
             key = "tag"
+        case GroupsWith(tag=value):
+            key = "tag"
+            for at, name in each(node.without, (*path, "without")):
+                yield from _tag_use(at, name, definitions, exact=False)
+        case Persona():
+            for name in node.tags:
+                yield from _tag_use((*path, "tags", name), name, definitions, exact=True)
+            return
+        case MomentPlan(visible_to=value):
+            key = "visible_to"
+        case CorePeople(tag=value):
+            key = "tag"
+        case Allowed(tags=value):
+            key = "tags"
         case InGroup(in_group=value):
             key = "in_group"
-        case GroupPlace(group_tag=value):
+        case (
+            GroupPlace(group_tag=value) | Membership(group_tag=value) | Invitation(group_tag=value)
+        ):
             key = "group_tag"
         case RemoveTag(untag=value):
             key = "untag"
@@ -117,9 +141,12 @@ def _tag_uses(path: Path, node: BaseModel, definitions: Definitions) -> Iterator
             yield from _rivals((*path, key), value, definitions)
         case GroupRule(tags=value):
             key, exact = "tags", True
+        case Faq(tag=value):
+            key, exact = "tag", True
+            yield from _rivals((*path, key), value, definitions)
         case _:
             return
-    if value == () and not isinstance(node, GroupRule):
+    if value == () and not isinstance(node, GroupRule | Allowed | Faq):
         yield Mistake((*path, key), f"{key} 不能是空的", hint="写上标签，或者删掉这一行")
     for at, name in each(value, (*path, key)):
         yield from _tag_use(at, name, definitions, exact=exact)
@@ -163,7 +190,7 @@ def _stage_uses(path: Path, node: BaseModel, stages: tuple[str, ...]) -> Iterato
 
 
 def _festival_uses(path: Path, node: BaseModel, known: Collection[str] | None) -> Iterator[Mistake]:
-    if not isinstance(node, EnterFestival | Step):
+    if not isinstance(node, EnterFestival | Step | AtFestival):
         return
     for at, name in each(node.festival, (*path, "festival")):
         if known is not None and name not in known:
@@ -175,17 +202,20 @@ def _festival_uses(path: Path, node: BaseModel, known: Collection[str] | None) -
 
 
 def _audience_uses(path: Path, node: BaseModel, known: Collection[str]) -> Iterator[Mistake]:
-    if isinstance(node, EnterAudience) and node.audience not in known:
+    if isinstance(node, EnterAudience | ToAudience) and node.audience not in known:
         hint = did_you_mean(node.audience, known) or f"先在 audiences 里写一个 id: {node.audience}"
         yield Mistake((*path, "audience"), f"没有叫 {node.audience} 的人群", hint=hint)
 
 
 def _sop_uses(path: Path, node: BaseModel, known: Collection[str]) -> Iterator[Mistake]:
-    for key in ("enroll", "leave"):
-        name = getattr(node, key, None)
-        if isinstance(name, str) and name not in known:
-            hint = did_you_mean(name, known) or f"先在 sops 里写一个 id: {name}"
-            yield Mistake((*path, key), f"没有叫 {name} 的 SOP", hint=hint)
+    for key in ("enroll", "leave", "in_sop", "finished_sop"):
+        value = getattr(node, key, None)
+        if value == ():
+            yield Mistake((*path, key), f"{key} 不能是空的", hint="写上 SOP，或者删掉这一行")
+        for at, name in each(value, (*path, key)):
+            if name not in known:
+                hint = did_you_mean(name, known) or f"先在 sops 里写一个 id: {name}"
+                yield Mistake(at, f"没有叫 {name} 的 SOP", hint=hint)
 
 
 def _goto_uses(path: Path, sop: Sop) -> Iterator[Mistake]:
@@ -198,7 +228,19 @@ def _goto_uses(path: Path, sop: Sop) -> Iterator[Mistake]:
 
 
 def _template_uses(path: Path, node: BaseModel, known: Collection[str]) -> Iterator[Mistake]:
-    name = getattr(node, "say", None)
-    if isinstance(name, str) and name not in known:
-        hint = did_you_mean(name, known) or f"新建文件 templates/{name}.j2，写上要说的话"
-        yield Mistake((*path, "say"), f"没有叫 {name} 的模板", hint=hint)
+    for key in _SAYING if isinstance(node, Invitation) else ("say", "template"):
+        name = getattr(node, key, None)
+        if isinstance(name, str) and name not in known:
+            hint = did_you_mean(name, known) or f"新建文件 templates/{name}.j2，写上要说的话"
+            yield Mistake((*path, key), f"没有叫 {name} 的模板", hint=hint)
+
+
+def _group_uses(path: Path, node: BaseModel, definitions: Definitions) -> Iterator[Mistake]:
+    """A group by its name, which has to be one of those that `groups` speaks of."""
+    if not isinstance(node, Invitation) or node.group is None:
+        return
+    if definitions.group_rule(node.group) is None:
+        known = [rule.match for rule in definitions.groups]
+        hint = did_you_mean(node.group, known) or f"先在 groups 里写上：- match: {node.group}"
+        message = f"groups 里没有哪一条说的是「{node.group}」"
+        yield Mistake((*path, "group"), message, hint=hint)

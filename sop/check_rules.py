@@ -9,17 +9,19 @@ from sop.actions import (
     AddTag,
     Enroll,
     GroupPlace,
+    Invite,
     Leave,
     Match,
     RemoveTag,
     Say,
     SetAttribute,
 )
-from sop.conditions import Count, many
+from sop.conditions import Count, Spending, many
 from sop.definitions import Definitions, Rule
 from sop.events import EventKind
 from sop.mistakes import Mistake
 from sop.nodes import Node
+from sop.point_actions import CheckIn, Points
 from sop.source import Path
 
 IN_GROUPS = frozenset(
@@ -38,7 +40,9 @@ OF_A_PERSON = _OF_A_FRIENDSHIP | {
     EventKind.SILENT,
     EventKind.LINK_CLICKED,
     EventKind.ORDER,
+    EventKind.REFUND,
 }
+_OF_MEMBERS = frozenset({EventKind.GROUP_JOINED})
 WITHOUT_A_PERSON = frozenset({EventKind.GROUP_RENAMED, EventKind.GROUP_ENTERED})
 
 
@@ -86,6 +90,12 @@ def _actions(path: Path, rule: Rule) -> Iterator[Mistake]:
                 if rule.on in OF_A_PERSON or rule.where == "private":
                     hint = "去掉 on: group，标签就加在人身上"
                     yield Mistake(at, "这里没有群，没法给群加减标签", hint=hint)
+            case Points() | CheckIn():
+                if rule.on in WITHOUT_A_PERSON:
+                    hint = "换一个人的事件，如 on: message"
+                    yield Mistake(at, f"on: {rule.on} 说的是群，没有哪个人可以记分", hint=hint)
+            case Invite():
+                yield from _invite(at, rule)
             case AddTag() | RemoveTag() | SetAttribute():
                 if rule.on in WITHOUT_A_PERSON:
                     hint = "给群加标签，写 {tag: …, on: group}"
@@ -96,10 +106,15 @@ def _walkers(path: Path, rule: Rule, definitions: Definitions) -> Iterator[Mista
     group = rule.on in WITHOUT_A_PERSON
     for index, action in enumerate(rule.do):
         if isinstance(action, Enroll | Leave):
-            yield from target_mistakes((*path, "do", index), action, definitions, group=group)
+            at = (*path, "do", index)
+            yield from target_mistakes(at, action, definitions, group=group)
+            yield from member_mistakes(at, action, definitions, inside=rule.on in _OF_MEMBERS)
 
 
 def _say(at: Path, rule: Rule, action: Say, *, accepted: bool) -> Iterator[Mistake]:
+    if action.to == "group":
+        hint = "去掉 to；在群里发生的事，默认就在群里说"
+        yield Mistake((*at, "to"), "to: group 只用在 for: member 的 SOP 里", hint=hint)
     if rule.on is EventKind.FRIEND_REMOVED:
         hint = "删掉 say；想知道谁走了，用 notify 告诉运营"
         yield Mistake(at, "对方已经不是好友，这句话发不出去", hint=hint)
@@ -111,12 +126,22 @@ def _say(at: Path, rule: Rule, action: Say, *, accepted: bool) -> Iterator[Mista
         yield Mistake((*at, "to"), f"on: {rule.on} 没有哪个人可以私聊", hint=hint)
 
 
+def _invite(at: Path, rule: Rule) -> Iterator[Mistake]:
+    if rule.on in WITHOUT_A_PERSON:
+        yield Mistake(
+            at, f"on: {rule.on} 说的是群，没有哪个人可以邀请", hint="换一个人的事件，如 message"
+        )
+    elif rule.on in (EventKind.FRIEND_REMOVED, EventKind.FRIEND_REQUEST):
+        hint = "挪到 on: friend_added 或 on: message 的规则里"
+        yield Mistake(at, "不是好友，拉不进群", hint=hint)
+
+
 def node_mistakes(nodes: Iterable[Node]) -> Iterator[Mistake]:
     """Matches and counts, wherever they are, that can never hold."""
     for path, node in nodes:
         if isinstance(node, Match):
             yield from _match(path, node)
-        elif isinstance(node, Count):
+        elif isinstance(node, Count | Spending):
             yield from _count(path, node)
 
 
@@ -131,10 +156,10 @@ def _match(path: Path, match: Match) -> Iterator[Mistake]:
         yield Mistake((*path, "any"), message, hint="从 none 里删掉它们")
 
 
-def _count(path: Path, count: Count) -> Iterator[Mistake]:
+def _count(path: Path, count: Count | Spending) -> Iterator[Mistake]:
     low, high = count.at_least, count.at_most
     if low is not None and high is not None and high < low:
-        message = f"至少 {low} 又至多 {high}，永远不会满足"
+        message = f"至少 {low:g} 又至多 {high:g}，永远不会满足"
         yield Mistake((*path, "at_most"), message, hint="at_most 要不小于 at_least")
 
 
@@ -149,6 +174,18 @@ def target_mistakes(
         who, here = ("人", "群") if group else ("群", "人")
         hint = f"换一个给{here}走的 SOP，或者在 {name} 里写 for: {'group' if group else 'contact'}"
         yield Mistake((*path, key), f"{name} 是给{who}走的 SOP，这里只有{here}", hint=hint)
+
+
+def member_mistakes(
+    path: Path, action: Enroll | Leave, definitions: Definitions, *, inside: bool
+) -> Iterator[Mistake]:
+    """An SOP of members where nobody has said whose members."""
+    if isinstance(action, Leave) or inside:
+        return
+    if any(sop.id == action.enroll and sop.for_ == "member" for sop in definitions.sops):
+        message = f"{action.enroll} 是给群成员走的 SOP，这里不知道是哪个群的成员"
+        hint = "让它自己从进群开始，或者从 on: group_joined 的规则里拉"
+        yield Mistake((*path, "enroll"), message, hint=hint)
 
 
 def _shadowed(rules: tuple[Rule, ...]) -> Iterator[Mistake]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sop.actions import AddTag, Enroll, Say
+from sop.actions import AddTag, Enroll, Invite, Say
 from sop.check_flow import Edge, Flow, flow_mistakes, show_clock, ways
 from sop.check_walkers import entries, walker_mistakes
 from sop.conditions import HasTag, InStage, OneOrMany, many
@@ -80,7 +80,7 @@ def _put_off(flow: Flow, place: int, wait: int, quiet: Window | None) -> Mistake
 
 
 def _talks(step: Step) -> bool:
-    return any(isinstance(action, Say) for way, _ in ways(step, ()) for action in way.do)
+    return any(isinstance(action, Say | Invite) for way, _ in ways(step, ()) for action in way.do)
 
 
 # --- beginnings and ends -------------------------------------------------------------------------
@@ -90,20 +90,20 @@ def _pointless(flow: Flow) -> Iterator[Mistake]:
     """Ends that hold from the beginning, or come with a step that was to lead somewhere."""
     sop, path = flow.sop, flow.path
     for at, tags, what in _tag_ends(sop, path):
-        for where, enter in entries(sop, path):
+        for _, enter in entries(sop, path):
             if isinstance(enter, EnterTag) and (tag := _common(tags, enter.tag)):
-                yield _over_at_once(at, f"进来就是因为有标签 {tag}", what, where)
+                yield _over_at_once(at, f"进来就是因为有标签 {tag}", what)
         yield from _ended_by_step(flow, at, tags, what)
     for n, rule in enumerate(sop.exit):
-        for where, enter in entries(sop, path):
+        for _, enter in entries(sop, path):
             if isinstance(rule, InStage) and isinstance(enter, EnterStage):
                 stages = set(many(rule.stage)) & set(many(enter.stage))
                 if stages:
                     why = f"进来就是因为到了 {sorted(stages)[0]}"
-                    yield _over_at_once((*path, "exit", n, "stage"), why, "exit", where)
+                    yield _over_at_once((*path, "exit", n, "stage"), why, "exit")
 
 
-def _over_at_once(at: Path, why: str, what: str, where: Path) -> Mistake:
+def _over_at_once(at: Path, why: str, what: str) -> Mistake:
     ends = "马上又退出" if what == "exit" else "马上就算达成"
     hint = f"改 {what}，或者改 enter，让两处不是同一件事"
     return Mistake(at, f"{why}，{ends}，一步也不会走", hint=hint, warning=True)

@@ -11,17 +11,38 @@ from sop.actions import (
     AddTag,
     Enroll,
     GroupPlace,
+    Invite,
     Leave,
     RemoveTag,
     Say,
     SetAttribute,
 )
-from sop.check_rules import IN_GROUPS, OF_A_PERSON, WITHOUT_A_PERSON, target_mistakes
-from sop.conditions import Condition, Count, HasAttribute, InGroup, InStage, IsFriend, LastMessage
+from sop.check_rules import (
+    IN_GROUPS,
+    OF_A_PERSON,
+    WITHOUT_A_PERSON,
+    member_mistakes,
+    target_mistakes,
+)
+from sop.conditions import (
+    Condition,
+    Count,
+    HasAttribute,
+    HasInvited,
+    HasPoints,
+    HasStreak,
+    InGroup,
+    InStage,
+    IsFriend,
+    LastMessage,
+    MemberOf,
+    Spent,
+)
 from sop.definitions import Definitions
 from sop.events import EventKind
 from sop.mistakes import Mistake, one_of
 from sop.nodes import nodes
+from sop.point_actions import CheckIn, Points
 from sop.rules import EVENT_NAMES
 from sop.sequences import (
     Enter,
@@ -61,6 +82,10 @@ def walker_mistakes(sop: Sop, path: Path, definitions: Definitions) -> Iterator[
         if isinstance(node, Enroll | Leave):
             yield from _itself(at, node, sop)
             yield from target_mistakes(at, node, definitions, group=group)
+            yield from member_mistakes(at, node, definitions, inside=sop.for_ == "member")
+        if isinstance(node, Say) and node.to == "group" and sop.for_ != "member":
+            hint = "去掉 to，或者把这个 SOP 写成 for: member"
+            yield Mistake((*at, "to"), "to: group 只用在 for: member 的 SOP 里", hint=hint)
         if isinstance(node, AcceptFriend):
             hint = "挪到 on: friend_request 的规则里，或者删掉"
             yield Mistake(at, "accept 只能写在规则里：SOP 里没有好友申请", hint=hint)
@@ -80,7 +105,8 @@ def people_mistakes(definitions: Definitions) -> Iterator[Mistake]:
                 hint = "用 last_message、count 或 tag 来分"
                 yield Mistake((*at, "stage"), message, hint=hint, at_key=True)
         if condition in earlier:
-            message, hint = f"{name} 永远轮不到：前面有一样的条件", "改一处条件，或者删掉一个"
+            who, hint = name or "没有名字的这一个", "改一处条件，或者删掉一个"
+            message = f"{who} 永远轮不到：前面有一样的条件"
             yield Mistake(("stages", name), message, hint=hint, at_key=True)
         earlier.append(condition)
 
@@ -98,13 +124,18 @@ def _event(path: Path, kind: EventKind | None, sop: Sop) -> Iterator[Mistake]:
             f"{one}（{name}）" for one, name in EVENT_NAMES.items() if one in OF_GROUPS
         )
         yield Mistake(path, message, expected)
-    elif kind in WITHOUT_A_PERSON and sop.for_ == "contact":
+    elif kind in WITHOUT_A_PERSON and sop.for_ != "group":
         message = f"on: {kind}（{EVENT_NAMES[kind]}）说的是群，不是哪个人"
         yield Mistake(path, message, hint="给群走的 SOP 要写 for: group；给人走的换一个事件")
 
 
 def _entry(path: Path, enter: Enter, sop: Sop) -> Iterator[Mistake]:
-    if isinstance(enter, EnterOn):
+    if sop.for_ == "member" and not (
+        isinstance(enter, EnterOn) and enter.on is EventKind.GROUP_JOINED
+    ):
+        message = "群成员的 SOP 只能从进群开始，不然不知道是哪个群的成员"
+        yield Mistake(path, message, "enter: {on: group_joined, where: {group_tag: 福利群}}")
+    elif isinstance(enter, EnterOn):
         yield from _entry_on(path, enter)
     elif sop.for_ == "group" and isinstance(enter, EnterStage | EnterAudience | EnterBirthday):
         key = next(iter(type(enter).model_fields.keys() - {"if_", "days"}))
@@ -155,7 +186,18 @@ def _of_contacts(path: Path, node: BaseModel) -> Iterator[Mistake]:
 
 def _of_groups(path: Path, node: BaseModel) -> Iterator[Mistake]:
     match node:
-        case InStage() | LastMessage() | HasAttribute() | IsFriend() | InGroup():
+        case (
+            InStage()
+            | LastMessage()
+            | HasAttribute()
+            | IsFriend()
+            | InGroup()
+            | MemberOf()
+            | Spent()
+            | HasPoints()
+            | HasStreak()
+            | HasInvited()
+        ):
             key = next(iter(type(node).model_fields))
             expected = "tag、not、all、any、count 里选一个"
             yield Mistake((*path, key), f"{key} 问的是人，群的 SOP 里不能用", expected, at_key=True)
@@ -168,6 +210,13 @@ def _of_groups(path: Path, node: BaseModel) -> Iterator[Mistake]:
         case Say(to="private"):
             message, hint = "群的 SOP 没有哪个人可以私聊", "去掉 to: private，就在群里说"
             yield Mistake((*path, "to"), message, hint=hint)
+        case Points() | CheckIn():
+            key = "points" if isinstance(node, Points) else "check_in"
+            message, hint = "积分记在人身上，群的 SOP 里不能用", "写一条规则，在 on: message 里加"
+            yield Mistake((*path, key), message, hint=hint, at_key=True)
+        case Invite():
+            message, hint = "群的 SOP 没有哪个人可以邀请", "写进给人走的 SOP，或者写成规则"
+            yield Mistake((*path, "invite"), message, hint=hint, at_key=True)
         case SetAttribute():
             message, hint = "set 记的是人的资料，群的 SOP 里不能用", "换成给群贴标签 {tag: …}"
             yield Mistake((*path, "set"), message, hint=hint, at_key=True)

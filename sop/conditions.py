@@ -6,7 +6,7 @@ Each condition is a mapping with one of the keys below; several at once are writ
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -145,6 +145,99 @@ class InGroup(Definition):
     in_group: OneOrMany
 
 
+class Amount(Definition):
+    """How many: `at_least`, `at_most`, or both."""
+
+    at_least: int | None = None
+    at_most: int | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Amount:
+        if self.at_least is None and self.at_most is None:
+            raise PydanticCustomError(
+                "siyu",
+                "要写 at_least（至少）或 at_most（至多）",
+                {"expected": "at_least 或 at_most"},
+            )
+        return self
+
+
+class Membership(Definition):
+    """Which memberships: of groups with a tag, or of a kind, `joined` lately or long ago."""
+
+    group_tag: OneOrMany | None = None
+    kind: Literal["线索", "转化", "服务"] | None = None
+    joined: Ago | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Membership:
+        if self.group_tag is None and self.kind is None and self.joined is None:
+            raise PydanticCustomError(
+                "siyu", "没有说是哪些群", {"expected": "group_tag、kind、joined 里至少一个"}
+            )
+        return self
+
+
+class MemberOf(Definition):
+    """`member_of: {group_tag: 转化群, joined: {within: 7d}}`: is now a member of such a group."""
+
+    member_of: Membership
+
+
+class InSop(Definition):
+    """`in_sop: new-friend`: walks the SOP, or one of the listed, right now."""
+
+    in_sop: OneOrMany
+
+
+class FinishedSop(Definition):
+    """`finished_sop: new-friend`: has walked it, or one of the listed, to its end or its goal."""
+
+    finished_sop: OneOrMany
+
+
+class Spending(Definition):
+    """What orders in a span up to now come to, less what was refunded."""
+
+    within: Duration | None = None
+    at_least: float | None = Field(default=None, ge=0, allow_inf_nan=False, le=10**12)
+    at_most: float | None = Field(default=None, ge=0, allow_inf_nan=False, le=10**12)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Spending:
+        if self.at_least is None and self.at_most is None:
+            raise PydanticCustomError(
+                "siyu",
+                "要写 at_least（至少）或 at_most（至多）",
+                {"expected": "at_least 或 at_most"},
+            )
+        return self
+
+
+class HasPoints(Definition):
+    """`points: {at_least: 100}`: how many points the contact has now."""
+
+    points: Amount
+
+
+class HasStreak(Definition):
+    """`streak: {at_least: 7}`: how many days in a row the contact has checked in, up to now."""
+
+    streak: Amount
+
+
+class HasInvited(Definition):
+    """`invited: {at_least: 3}`: how many people the contact has brought who count."""
+
+    invited: Amount
+
+
+class Spent(Definition):
+    """`spent: {at_least: 500, within: 90d}`, in the currency's main unit."""
+
+    spent: Spending
+
+
 CONDITION_KEYS = (
     "tag",
     "stage",
@@ -156,6 +249,13 @@ CONDITION_KEYS = (
     "attribute",
     "friend",
     "in_group",
+    "points",
+    "streak",
+    "invited",
+    "member_of",
+    "in_sop",
+    "finished_sop",
+    "spent",
 )
 
 
@@ -180,8 +280,30 @@ Condition = Annotated[
     | Annotated[Counted, Tag("count")]
     | Annotated[HasAttribute, Tag("attribute")]
     | Annotated[IsFriend, Tag("friend")]
-    | Annotated[InGroup, Tag("in_group")],
+    | Annotated[InGroup, Tag("in_group")]
+    | Annotated[HasPoints, Tag("points")]
+    | Annotated[HasStreak, Tag("streak")]
+    | Annotated[HasInvited, Tag("invited")]
+    | Annotated[MemberOf, Tag("member_of")]
+    | Annotated[InSop, Tag("in_sop")]
+    | Annotated[FinishedSop, Tag("finished_sop")]
+    | Annotated[Spent, Tag("spent")],
     by_key(CONDITION_KEYS),
 ]
 for _model in (Not, All, Any_):
     _model.model_rebuild()
+
+
+def announced(condition: Condition) -> bool:
+    """Whether an event tells of every change of its answer: then nobody need look at the clock."""
+    match condition:
+        case HasTag() | InStage():
+            return True
+        case Not():
+            return announced(condition.not_)
+        case All():
+            return all(announced(inner) for inner in condition.all)
+        case Any_():
+            return all(announced(inner) for inner in condition.any)
+        case _:
+            return False

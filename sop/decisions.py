@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sop.point_actions import BoardKind
+from sop.point_decisions import GivePoints, RecordCheckIn
 from sop.times import Window
 
 Purpose = Literal["reply", "touch", "notice"]
@@ -15,7 +17,8 @@ class Speak:
     """Fill the template `say` and send it to the conversation.
 
     `expires_at` (ms UTC) is when it has become pointless; None leaves that to the kind of message.
-    A higher `priority` leaves first among touches; a touch leaves only inside `window`.
+    A higher `priority` leaves first among touches; a touch leaves only inside `window`. With
+    `mention` the contact is mentioned, together with all others who get the same words.
     """
 
     say: str
@@ -27,19 +30,38 @@ class Speak:
     expires_at: int | None = None
     priority: int = 0
     window: Window | None = None
+    mention: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utter:
+    """Send `text` to the conversation: an inline template, or with `fixed` as it stands.
+
+    In a group it mentions whom it answers.
+    """
+
+    text: str
+    conversation_id: int
+    in_group: bool
+    purpose: Purpose
+    source: str
+    because: str
+    fixed: bool = False
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tell:
     """Fill the inline template `text` and send it to every operator.
 
-    With `lines_of`, the last lines of that conversation follow.
+    With `lines_of`, the last lines of that conversation follow, and then `after`, as it stands.
     """
 
     text: str
     source: str
     because: str
     lines_of: int | None = None
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +162,40 @@ class LeaveSop:
     because: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostBoard:
+    """Say `speak` with a leaderboard in it: of `everyone`, or of the members of the group."""
+
+    board: BoardKind
+    everyone: bool
+    speak: Speak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteInto:
+    """Invite the contact into the first group with room that has one of the tags, or the name.
+
+    What is said to them besides depends on what becomes of it; the templates may be empty.
+    """
+
+    contact_id: int
+    tags: tuple[str, ...]
+    name: str
+    before: str
+    waiting: str
+    member: str
+    full: str
+    source: str
+    because: str
+    purpose: Purpose
+    expires_at: int | None = None
+    priority: int = 0
+    window: Window | None = None
+
+
 Decision = (
     Speak
+    | Utter
     | Tell
     | AcceptRequest
     | GiveTag
@@ -153,4 +207,8 @@ Decision = (
     | Note
     | EnterSop
     | LeaveSop
+    | GivePoints
+    | RecordCheckIn
+    | PostBoard
+    | InviteInto
 )

@@ -6,6 +6,7 @@ The models hold meaning, not positions: `sop.load` maps their errors back to `fi
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,28 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from sop.actions import Action, Match, Place
+from sop.answers import Answers, Words
 from sop.conditions import All, Any_, Condition, Definition, NamedEvent, OneOrMany
+from sop.core import CorePeople
 from sop.events import EventKind
+from sop.guarding import Guard
+from sop.inviting import CAPACITY
+from sop.knowledge import Faq
+from sop.points import PointRules
+from sop.pushes import MomentPlan, Push
 from sop.rehearsal import Rehearsal
 from sop.sequences import Day, Sop
-from sop.times import DAY, HOUR, MINUTE, SECOND, DayWindow, Duration, DurationRange, Range
+from sop.times import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    DayWindow,
+    Duration,
+    DurationRange,
+    Range,
+    show_duration,
+)
 
 SHORTEST_MEMORY = 30 * DAY
 STAGES = ("引入期", "成长期", "成熟期", "休眠期", "流失期")
@@ -73,13 +91,45 @@ class ContactLimits(Definition):
     per_week: int = Field(default=6, ge=0)
 
 
+class WarmUp(Definition):
+    """What may leave an account that is younger than `until`."""
+
+    until: Duration
+    per_hour: int = Field(ge=1)
+    per_day: int = Field(ge=1)
+
+
 class AccountLimits(Definition):
-    """What may leave the account in any hour and in a calendar day, and how far apart."""
+    """What may leave the account in any hour and in a calendar day, and how far apart.
+
+    `warmup` are the stages of a young account, from the youngest; `since` is when it came into use.
+    """
 
     per_hour: int = Field(default=60, ge=1)
     per_day: int = Field(default=400, ge=1)
     gap: DurationRange = Range(6 * SECOND, 20 * SECOND)
     reply_gap: DurationRange = Range(1 * SECOND, 3 * SECOND)
+    since: Day | None = None
+    warmup: tuple[WarmUp, ...] = ()
+
+    @model_validator(mode="after")
+    def _grows(self) -> AccountLimits:
+        for before, after in pairwise(self.warmup):
+            if after.until <= before.until:
+                raise PydanticCustomError(
+                    "siyu",
+                    "养号要一段比一段长：{after} 不比 {before} 长",
+                    {"before": show_duration(before.until), "after": show_duration(after.until),
+                     "expected": "从短到长，如 3d、7d、14d", "key": "warmup"},
+                )  # fmt: skip
+            if after.per_hour < before.per_hour or after.per_day < before.per_day:
+                raise PydanticCustomError(
+                    "siyu",
+                    "养号只能越养越多：{until} 这一段比前一段还少",
+                    {"until": show_duration(after.until), "expected": "不少于前一段",
+                     "key": "warmup"},
+                )  # fmt: skip
+        return self
 
 
 class Limits(Definition):
@@ -110,7 +160,7 @@ class WechatySettings(Definition):
         pattern=r"^[^\s/:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
         description="主机:端口，如 127.0.0.1:8788",
     )
-    token: str = Field(min_length=1)
+    token: str = Field(min_length=1, repr=False)
     tls: bool | TlsSettings = True
     plugins: tuple[
         Annotated[
@@ -130,6 +180,7 @@ class Settings(Definition):
     )
     storage: str = Field(
         default="sqlite:///data/siyu.db",
+        repr=False,
         pattern=r"^(sqlite|postgresql)",
         description="数据库地址，sqlite:///data/siyu.db 或 postgresql://…",
     )
@@ -140,6 +191,7 @@ class Settings(Definition):
     takeover: Duration = 2 * HOUR
     stale: Duration = 5 * MINUTE
     keep: Annotated[Duration, AfterValidator(_long_enough)] = 180 * DAY
+    answers: Answers = Answers()
     vars: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @property
@@ -161,11 +213,15 @@ class TagGroup(Definition):
 
 
 class GroupRule(Definition):
-    """Groups whose name matches (`*` stands for anything) get this kind and these tags."""
+    """Groups whose name matches (`*` stands for anything) get this kind and these tags.
+
+    `capacity` is how many members the bot fills them up to, itself included.
+    """
 
     match: str
     kind: Literal["线索", "转化", "服务"] | None = None
     tags: tuple[str, ...] = ()
+    capacity: int = Field(default=CAPACITY, ge=2, le=CAPACITY)
 
     def fits(self, name: str) -> bool:
         """Whether a group's name fits `match`, in which only `*` is special."""
@@ -249,9 +305,16 @@ class Definitions(Definition):
     audiences: tuple[Audience, ...] = ()
     rules: tuple[Rule, ...] = ()
     sops: tuple[Sop, ...] = ()
+    pushes: tuple[Push, ...] = ()
+    moments: tuple[MomentPlan, ...] = ()
     words: tuple[str, ...] = ()
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    faq: tuple[Faq, ...] = ()
+    reading: Words = Words()
     rehearsal: Rehearsal = Rehearsal()
+    points: PointRules = PointRules()
+    guard: Guard | None = None
+    core: CorePeople | None = None
 
     @field_validator("tags", mode="before")
     @classmethod

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sop.actions import Action, Say
+from sop.actions import Action, Invite, Say
 from sop.almanac import Almanac, Birthday
-from sop.conditions import Condition
+from sop.conditions import Condition, announced
 from sop.events import EventKind
+from sop.point_actions import ShowBoard
 from sop.sending import SPREAD, day_start, jitter, opening
 from sop.sequences import Branch, Case, ExitOn, Onward, Sop, Step, WaitUntil
 from sop.times import DAY, HOUR, NEXT_WINDOW, Range, Window, show_duration
@@ -23,6 +25,7 @@ from sop.timing import planned_at
 
 NEVER_OPEN = 36_500 * DAY  # later than any `late` allows
 RECHECK = HOUR  # how often a waited-for condition is looked at when no event prompts it
+SELDOM = DAY  # the same, where an event prompts every change
 
 
 class Phase(StrEnum):
@@ -255,7 +258,7 @@ def _held(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> tuple[
 def talks(step: Step) -> bool:
     """Whether the step may say something to the walker."""
     ways: tuple[Onward, ...] = (step, *step.choose)
-    return any(isinstance(action, Say) for way in ways for action in way.do)
+    return any(isinstance(action, Say | Invite | ShowBoard) for way in ways for action in way.do)
 
 
 def _do(sop: Sop, walk: Walk, step: Step, *, facts: Facts, now: int) -> Move:
@@ -357,29 +360,34 @@ def arrive(
     sop: Sop, walk: Walk, step: Step, *, now: int, facts: Facts, runs: tuple[Run, ...]
 ) -> Move:
     """Stand before `step`: when it is due, or what it waits for."""
-    at = replace(walk, step=step.id, since=now, phase=Phase.STEP, deadline=None, waiting="")
+    at: dict[str, Any] = {
+        "step": step.id, "since": now, "phase": Phase.STEP, "deadline": None, "waiting": "",
+    }  # fmt: skip
     if step.id in walk.past:
         run = Run(step.id, "skipped", "换版本之前已经走过这一步")
-        return _after(sop, at, step.id, facts=facts, now=now, runs=(*runs, run))
+        return _after(sop, replace(walk, **at), step.id, facts=facts, now=now, runs=(*runs, run))
     if step.on is not None or step.wait_until is not None:
         deadline = now + step.wait_until.within if step.wait_until else None
-        due = _recheck(step.wait_until, deadline, now)
-        at = replace(at, phase=Phase.WAIT, deadline=deadline, planned_at=None, due_at=due)
-        return Move(walk=at, runs=runs)
+        # What is waited for may hold already: then the walk goes on at once.
+        due = now if step.wait_until and step.wait_until.if_ else deadline
+        at |= {"phase": Phase.WAIT, "deadline": deadline, "planned_at": None, "due_at": due}
+        return Move(walk=replace(walk, **at), runs=runs)
     planned = planned_at(
         step, entered_at=walk.entered_at, since=now, zone=facts.zone, almanac=facts.almanac,
         birthday=facts.birthday,
     )  # fmt: skip
     if planned is None:
         run = Run(step.id, "skipped", f"没有「{step.birthday}」，算不出生日")
-        return _after(sop, at, step.id, facts=facts, now=now, runs=(*runs, run))
-    return Move(walk=replace(at, planned_at=planned, due_at=max(planned, now)), runs=runs)
+        return _after(sop, replace(walk, **at), step.id, facts=facts, now=now, runs=(*runs, run))
+    at |= {"planned_at": planned, "due_at": max(planned, now)}
+    return Move(walk=replace(walk, **at), runs=runs)
 
 
 def _recheck(wait: WaitUntil | None, deadline: int | None, now: int) -> int | None:
     if wait is None or wait.if_ is None:
         return deadline
-    return now + RECHECK if deadline is None else min(deadline, now + RECHECK)
+    look = now + (SELDOM if announced(wait.if_) else RECHECK)
+    return look if deadline is None else min(deadline, look)
 
 
 def _end(state: State, because: str, *, runs: tuple[Run, ...] = ()) -> Move:

@@ -27,10 +27,12 @@ class EventKind(StrEnum):
     SILENT = "silent"  # no message for the span a rule names; raised by the daily sweep
     LINK_CLICKED = "link_clicked"
     ORDER = "order"
+    REFUND = "refund"
     SOP_STEP = "sop_step"  # a step of an SOP that is due
+    PUSH = "push"  # a push that has come to somebody
 
 
-INTERNAL = frozenset({EventKind.SOP_STEP})
+INTERNAL = frozenset({EventKind.SOP_STEP, EventKind.PUSH})
 """Kinds that the bot records about itself and that no file may name."""
 
 
@@ -100,3 +102,10 @@ class Event:
     others: tuple[Person, ...] = ()  # further people of one join or leave
     by: Person | None = None  # inviter or remover
     data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def conversation(self) -> str:
+        """The external id of the group it happened in, else of the contact; may be empty."""
+        if self.group is not None:
+            return self.group.external_id
+        return self.contact.external_id if self.contact is not None else ""

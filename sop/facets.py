@@ -46,7 +46,7 @@ def sop_facets(sop: Sop) -> dict[str, str]:
     """What an SOP says beside its steps; what is left to the default is left out."""
     facets = {
         "标题": sop.title,
-        "谁来走": "群" if sop.for_ == "group" else "联系人",
+        "谁来走": _WALKERS[sop.for_],
         "怎么进来": "；".join(map(enter_words, sop.entries)) or "只能手动或由规则拉进来",
         "能不能再来": again_words(sop.again),
         "提前结束": "；".join(map(exit_words, sop.exit)),
@@ -56,6 +56,9 @@ def sop_facets(sop: Sop) -> dict[str, str]:
         "优先级": str(sop.priority) if sop.priority else "",
     }
     return {name: words for name, words in facets.items() if words}
+
+
+_WALKERS = {"contact": "联系人", "group": "群", "member": "群成员"}
 
 
 def again_words(again: int) -> str:
@@ -122,15 +125,15 @@ def late_words(late: Late | None) -> str:
 # --- steps -----------------------------------------------------------------------------------
 
 
-def step_facets(step: Step, *, most: int = EVERYTHING) -> dict[str, str]:
-    """What a step says, in words; `most` bounds lists of keywords."""
+def step_facets(step: Step) -> dict[str, str]:
+    """What a step says, in words."""
     facets = {
         "标题": step.title,
         "时间": when(step),
         "条件": condition_words(step.if_) if step.if_ else "",
         "做什么": "" if step.choose else onward_words(step),
         "分支": "；".join(branch_lines(step)),
-        "等回复": "；".join(reply_lines(step, most=most)),
+        "等回复": "；".join(reply_lines(step)),
         "等不到": timeout_words(step.wait_until) if step.wait_until else "",
         "发送时段": str(step.window) if step.window else "",
         "晚了怎么办": late_words(step.late),

@@ -64,7 +64,39 @@ class Accept(_Body):
     request_id: str
 
 
-Body = Annotated[Text | Media | Link | MiniProgram | Card | Accept, Field(discriminator="kind")]
+class Moment(_Body):
+    """Not a message: a post to Moments, with up to nine images or one link.
+
+    `visible_to` are the external ids of the people who may see it; empty is everybody.
+    """
+
+    kind: Literal["moment"] = "moment"
+    text: str = ""
+    images: tuple[Media, ...] = Field(default=(), max_length=9)
+    link: Link | None = None
+    visible_to: tuple[str, ...] = ()
+
+
+class Invite(_Body):
+    """Not a message: inviting whom the row goes to into the group with this gateway id."""
+
+    kind: Literal["invite"] = "invite"
+    group_id: str
+    name: str
+
+
+class Remove(_Body):
+    """Not a message: removing this person from the group that the row goes to."""
+
+    kind: Literal["remove"] = "remove"
+    contact_id: str
+    name: str = ""
+
+
+Body = Annotated[
+    Text | Media | Link | MiniProgram | Card | Accept | Invite | Remove | Moment,
+    Field(discriminator="kind"),
+]
 BODY: TypeAdapter[Body] = TypeAdapter(Body)
 
 
@@ -84,3 +116,11 @@ def summary(body: Body) -> str:
             return f"[名片] {body.contact_id}"
         case Accept():
             return "[通过好友申请]"
+        case Moment():
+            link = [f"[链接] {body.link.title}"] if body.link else []
+            images = [f"[{len(body.images)} 张图]"] if body.images else []
+            return " ".join(["[朋友圈]", *filter(None, [body.text]), *images, *link])
+        case Invite():
+            return f"[邀请进群] {body.name}"
+        case Remove():
+            return f"[移出群] {body.name or body.contact_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -31,6 +32,14 @@ class Mistake:
     hint: str = ""
     at_key: bool = False
     warning: bool = False
+
+
+SECRETS: tuple[Path, ...] = (
+    ("channel", "token"),
+    ("answers", "model", "key"),
+    ("answers", "embeddings", "key"),
+)
+"""Settings whose value is never shown, wherever it came from."""
 
 
 def show_value(value: object) -> str:
@@ -66,6 +75,8 @@ def mistakes(
         mistake = _explain(details, trail)
         if (name := secrets.get(mistake.path)) and not mistake.at_key:
             mistake = replace(mistake, found=hidden(name), hint="")
+        elif any(mistake.path[: len(secret)] == secret for secret in SECRETS) and mistake.found:
+            mistake = replace(mistake, found="（不显示）", hint="")
         same = found.get((mistake.path, mistake.message))
         if same and mistake.expected not in same.expected:
             mistake = replace(same, expected=f"{same.expected} 或 {mistake.expected}")
@@ -94,7 +105,9 @@ def hidden(name: str) -> str:
 
 def _hide_password(text: str) -> str:
     scheme, slashes, rest = text.partition("://")
-    return f"{scheme}://…@{rest.rpartition('@')[2]}" if slashes and "@" in rest else text
+    if slashes and "@" in rest:
+        return f"{scheme}://…@{rest.rpartition('@')[2]}"
+    return re.sub(r":[^\s:]*@", ":…@", text)
 
 
 # --- the sentences -------------------------------------------------------------------------------
@@ -140,6 +153,9 @@ def _explain(details: ErrorDetails, trail: Trail) -> Mistake:
             return _unknown_choice(_choices(trail.annotation), given, trail)
         case "too_short" | "string_too_short":
             return Mistake(path, f"{name} 不能是空的", found=found)
+        case "string_too_long":
+            most = f"至多 {context['max_length']} 个字"
+            return Mistake(path, f"{name} 太长了", most, found)
         case "string_pattern_mismatch":
             message = f"{name} 写得不对"
             return Mistake(path, message, trail.description, found, _text_hint(given))
@@ -180,12 +196,17 @@ def _unknown_key(trail: Trail) -> Mistake:
     )
 
 
+_CHOICES = (("say", "动作"), ("cron", "时间"), ("groups", "对象"), ("audience", "进入方式"))
+
+
 def _one_of_keys(keys: list[str], given: object, trail: Trail) -> Mistake:
-    what = "动作" if "say" in keys else "进入方式" if "audience" in keys else "条件"
+    what = next((name for key, name in _CHOICES if key in keys), "条件")
     expected = one_of(keys)
     if not isinstance(given, dict):
         message, hint = f"这里要写一个{what}", _colon_hint(given)
-        if isinstance(given, str) and given and not hint:
+        if "cron" in keys:
+            hint = '写成 {on: 2026-12-12 10:00}，或者 {cron: "0 10 * * mon"}'
+        elif isinstance(given, str) and given and not hint:
             hint = f"是不是想写 {{{_likely_key(keys, given)}: {given}}}？"
         if isinstance(given, list):
             hint = "几个条件要一起写成 all: [ … ]（都满足）或 any: [ … ]（满足一个）"
@@ -208,6 +229,8 @@ def _likely_key(keys: list[str], given: str) -> str:
 
 
 def _split_hint(what: str, present: list[str]) -> str:
+    if what in ("时间", "对象"):
+        return "只留一个"
     if what == "条件" and "on" not in present:
         return f"写成 all: [{', '.join(f'{{{key}: …}}' for key in present)}]"
     split = "拆成几项，每项前面一个 -"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from sop.acting import Scene, act
-from sop.actions import GroupPlace, HandOff
+from sop.actions import GroupPlace, HandOff, Notify, Say
 from sop.conditions import OneOrMany, many
 from sop.decisions import Decision, Gather, Note, Rest
 from sop.definitions import Definitions, Rule
@@ -135,8 +135,14 @@ def actions(
         purpose="reply" if event.kind in _ACTS_OF_A_PERSON else "touch",
         silenced=situation.silenced,
         request_id=event.external_id if event.kind is EventKind.FRIEND_REQUEST else "",
+        at=event.at,
     )
     return act(rule.do, scene, definitions=book.definitions, takeover=takeover, now=now)
+
+
+def speaks(rule: Rule) -> bool:
+    """Whether a rule answers somebody, or fetches who does."""
+    return any(isinstance(action, Say | Notify | HandOff) for action in rule.do)
 
 
 def subject_of(situation: Situation) -> int | None:
@@ -226,7 +232,9 @@ EVENT_NAMES: Mapping[EventKind, str] = {
     EventKind.SILENT: "很久没说话",
     EventKind.LINK_CLICKED: "点了链接",
     EventKind.ORDER: "下单",
+    EventKind.REFUND: "退款",
     EventKind.SOP_STEP: "SOP 的步骤到时间",
+    EventKind.PUSH: "群发轮到了",
 }
 
 

@@ -25,7 +25,8 @@ class Waiting:
 
     `unreachable` says why it cannot arrive (no friend any more, not in the group), or is empty.
     `paused` says why a human has the conversation, `paused_until` till when (None: open end).
-    A touch leaves only inside `window`; touches are counted for contacts, not for groups.
+    A touch leaves only inside `window`; touches are counted for contacts, not for groups. `peace`
+    says why somebody gets no touches until `peace_until`.
     """
 
     id: int
@@ -37,6 +38,8 @@ class Waiting:
     paused_until: int | None = None
     touched_today: int = 0
     touched_week: int = 0
+    peace: str = ""
+    peace_until: int = 0
     window: Window | None = None
 
 
@@ -130,6 +133,8 @@ def _pause(message: Waiting) -> Verdict | None:
 def _touch(message: Waiting, rules: SendRules, now: int) -> Verdict | None:
     if message.part:
         return None  # the first bubble has left: the rest of the thought follows
+    if message.peace:
+        return Wait(message.peace_until, message.peace)
     opens = opening(now, window=message.window, quiet=rules.quiet, zone=rules.zone)
     if opens is None:
         return Drop("发送时段全在免打扰里，没有能发的时候")

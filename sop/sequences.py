@@ -21,15 +21,22 @@ from sop.conditions import (
     Condition,
     Counted,
     Definition,
+    FinishedSop,
     HasAttribute,
+    HasInvited,
+    HasPoints,
+    HasStreak,
     HasTag,
     InGroup,
+    InSop,
     InStage,
     IsFriend,
     LastMessage,
+    MemberOf,
     NamedEvent,
     Not,
     OneOrMany,
+    Spent,
     by_key,
 )
 from sop.times import Clock, DayWindow, Duration, LatePolicy, parse_duration
@@ -141,6 +148,13 @@ Exit = Annotated[
     | Annotated[HasAttribute, Tag("attribute")]
     | Annotated[IsFriend, Tag("friend")]
     | Annotated[InGroup, Tag("in_group")]
+    | Annotated[HasPoints, Tag("points")]
+    | Annotated[HasStreak, Tag("streak")]
+    | Annotated[HasInvited, Tag("invited")]
+    | Annotated[MemberOf, Tag("member_of")]
+    | Annotated[InSop, Tag("in_sop")]
+    | Annotated[FinishedSop, Tag("finished_sop")]
+    | Annotated[Spent, Tag("spent")]
     | Annotated[ExitOn, Tag("on")],
     by_key((*CONDITION_KEYS, "on")),
 ]
@@ -316,11 +330,11 @@ def _write_again(span: int) -> str:
 
 
 class Sop(Definition):
-    """A timed sequence that a contact (or group) walks through."""
+    """A timed sequence that a contact, a group, or a member of a group walks through."""
 
     id: Annotated[str, Field(pattern=r"^[\w\-]+$", description="字母、数字、汉字、- 或 _")]
     title: str = ""
-    for_: Literal["contact", "group"] = Field(default="contact", alias="for")
+    for_: Literal["contact", "group", "member"] = Field(default="contact", alias="for")
     enter: Enter | tuple[Enter, ...] = ()
     # ms that must have passed since the last walk ended; NEVER and ALWAYS are the ends of it
     again: Annotated[
@@ -343,7 +357,11 @@ class Sop(Definition):
 
     def step(self, id_: str) -> Step | None:
         """The step with this id."""
-        return next((step for step in self.steps if step.id == id_), None)
+        return self._by_id.get(id_)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Step]:
+        return {step.id: step for step in reversed(self.steps)}  # of two alike, the first
 
     def following(self, id_: str) -> Step | None:
         """The step after the one with this id, in the order of the file."""

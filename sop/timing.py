@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from itertools import count
 from zoneinfo import ZoneInfo
 
 from sop.almanac import Almanac, Birthday
-from sop.conditions import many
+from sop.conditions import OneOrMany, many
 from sop.sequences import WEEKDAYS, Step
 from sop.times import DAY, MINUTE, Window
 
@@ -24,6 +24,7 @@ _LONGEST_HOLIDAY = 31  # days, generously: how far `workday` can move a day
 # --- wall clock ------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4_096)
 def local_moment(day: date, minute: int, zone: ZoneInfo) -> int:
     """A wall clock time, `minute` minutes after midnight of `day`, as ms UTC.
 
@@ -41,6 +42,11 @@ def local_moment(day: date, minute: int, zone: ZoneInfo) -> int:
 def local_day(moment: int, zone: ZoneInfo) -> date:
     """The calendar day of a moment (ms UTC) in `zone`."""
     return _local(moment, zone).date()
+
+
+def wall_of(moment: int, zone: ZoneInfo) -> datetime:
+    """What the wall clock of `zone` shows at a moment (ms UTC), to the minute."""
+    return _local(moment, zone).replace(tzinfo=None)
 
 
 def _local(moment: int, zone: ZoneInfo) -> datetime:
@@ -84,7 +90,7 @@ def planned_at(
     else:
         days = _recurring(step, local_day(since, zone), almanac, birthday)
     for day in days:
-        kept = _workday_from(day, almanac) if step.workday else day
+        kept = workday_from(day, almanac) if step.workday else day
         moment = local_moment(kept, step.at, zone)
         if moment >= earliest or step.day is not None or step.date is not None:
             return moment
@@ -96,12 +102,16 @@ def _recurring(
 ) -> Iterable[date]:
     """The days a step may fall on, in order, from some time before `today`."""
     if step.festival is not None:
-        names = many(step.festival)
-        return _yearly(step.days, today, [partial(almanac.festival, name) for name in names])
+        return festival_days(step.festival, days=step.days, today=today, almanac=almanac)
     if step.birthday is not None:
         kept = [] if birthday is None else [partial(almanac.birthday, birthday)]
         return _yearly(step.days, today, kept)
     return _daily(step, today)
+
+
+def festival_days(names: OneOrMany, *, days: int, today: date, almanac: Almanac) -> list[date]:
+    """`days` off each of the festivals, in order, from last year to the year after next."""
+    return _yearly(days, today, [partial(almanac.festival, name) for name in many(names)])
 
 
 def _yearly(days: int, today: date, kept: Iterable[Callable[[int], date]]) -> list[date]:
@@ -132,13 +142,13 @@ def _daily(step: Step, today: date) -> Iterator[date]:
 def _moved(moment: int, zone: ZoneInfo, almanac: Almanac) -> int:
     """The same time of day on the next workday, when the moment is on a day off."""
     local = _local(moment, zone)
-    kept = _workday_from(local.date(), almanac)
+    kept = workday_from(local.date(), almanac)
     if kept == local.date():
         return moment
     return local_moment(kept, _minute(local), zone) + moment % MINUTE
 
 
-def _workday_from(day: date, almanac: Almanac) -> date:
+def workday_from(day: date, almanac: Almanac) -> date:
     """The day itself when people work on it, else the next one they do."""
     for n in range(366):
         if almanac.is_workday(day + timedelta(days=n)):
@@ -149,6 +159,7 @@ def _workday_from(day: date, almanac: Almanac) -> date:
 # --- windows ---------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=256)  # thousands who are due together ask the same
 def next_open(moment: int, *, window: Window | None, quiet: Window | None, zone: ZoneInfo) -> int:
     """The first moment from `moment` on that is inside `window` and outside `quiet`, ms UTC.
 

@@ -12,6 +12,8 @@ from sop.actions import (
     Enroll,
     GroupPlace,
     HandOff,
+    Invitation,
+    Invite,
     Leave,
     Match,
     Notify,
@@ -21,20 +23,31 @@ from sop.actions import (
 )
 from sop.conditions import (
     All,
+    Amount,
     Any_,
     Condition,
     Count,
     Counted,
+    FinishedSop,
     HasAttribute,
+    HasInvited,
+    HasPoints,
+    HasStreak,
     HasTag,
     InGroup,
+    InSop,
     InStage,
     IsFriend,
     LastMessage,
+    MemberOf,
+    Membership,
     Not,
+    Spending,
+    Spent,
     many,
 )
 from sop.events import EventKind, MessageType
+from sop.point_actions import CheckIn, Points, ShowBoard
 from sop.rules import EVENT_NAMES
 from sop.times import show_duration
 
@@ -90,6 +103,20 @@ def condition_words(condition: Condition) -> str:
             return "是好友" if condition.friend else "不是好友"
         case InGroup():
             return f"在带标签{either(many(condition.in_group))}的群里"
+        case HasPoints():
+            return f"积分{_amount(condition.points)}"
+        case HasStreak():
+            return f"连续签到{_amount(condition.streak)}天"
+        case HasInvited():
+            return f"邀请{_amount(condition.invited)}人"
+        case MemberOf():
+            return _member_of(condition.member_of)
+        case InSop():
+            return f"正在走 SOP {'、'.join(many(condition.in_sop))}"
+        case FinishedSop():
+            return f"走完过 SOP {'、'.join(many(condition.finished_sop))}"
+        case Spent():
+            return _spent(condition.spent)
         case _:
             assert_never(condition)
 
@@ -112,8 +139,10 @@ def _opposite(condition: Condition) -> str:
             return _last_message(ago.before, ago.within)
         case IsFriend():
             return "不是好友" if condition.friend else "是好友"
-        case InGroup():
+        case InGroup() | MemberOf():
             return f"不{condition_words(condition)}"
+        case InSop() | FinishedSop():
+            return f"没有{condition_words(condition)}"
         case _:
             return f"不是「{condition_words(condition)}」"
 
@@ -139,6 +168,35 @@ def _counted(count: Count) -> str:
     if count.at_most is not None:
         bounds.append(f"至多 {count.at_most} 次")
     return f"{span}「{EVENT_NAMES[count.of]}」{'、'.join(bounds)}"
+
+
+def _amount(amount: Amount) -> str:
+    bounds = []
+    if amount.at_least is not None:
+        bounds.append(f"至少 {amount.at_least} ")
+    if amount.at_most is not None:
+        bounds.append(f"至多 {amount.at_most} ")
+    return "、".join(bounds)
+
+
+def _member_of(groups: Membership) -> str:
+    tagged = f"带标签{either(many(groups.group_tag))}的" if groups.group_tag is not None else ""
+    where = f"在{tagged}{groups.kind or ''}群里"
+    if groups.joined is None:
+        return where
+    if groups.joined.within is not None:
+        return f"{where}（{show_duration(groups.joined.within)}之内进的）"
+    return f"{where}（{show_duration(groups.joined.before or 0)}以前就进了）"
+
+
+def _spent(spending: Spending) -> str:
+    span = f"{show_duration(spending.within)}里" if spending.within is not None else "总共"
+    bounds = []
+    if spending.at_least is not None:
+        bounds.append(f"至少 {spending.at_least:g} 元")
+    if spending.at_most is not None:
+        bounds.append(f"至多 {spending.at_most:g} 元")
+    return f"{span}买了{'、'.join(bounds)}"
 
 
 def _values(value: str | int | tuple[str | int, ...]) -> str:
@@ -192,7 +250,7 @@ def actions_words(actions: Iterable[Action]) -> str:
 def _action(action: Action) -> str:
     match action:
         case Say():
-            return f"{'私聊说' if action.to == 'private' else '说'} {action.say}"
+            return f"{_SAYS[action.to]} {action.say}"
         case AddTag():
             span = f"（{show_duration(action.for_)}）" if action.for_ is not None else ""
             return f"{_whom(action.on)}贴标签{quoted(many(action.tag))}{span}"
@@ -213,8 +271,27 @@ def _action(action: Action) -> str:
             return f"拉进 SOP {action.enroll}"
         case Leave():
             return f"移出 SOP {action.leave}"
+        case Points():
+            how = f"加 {action.points}" if action.points > 0 else f"扣 {-action.points}"
+            return f"{how} 分（{action.reason}）"
+        case CheckIn():
+            return "签到" if action.check_in == "today" else "补签"
+        case ShowBoard():
+            return f"发排行榜 {action.template}"
+        case Invite():
+            return f"邀请进{inviting_words(action.invite)}"
         case _:
             assert_never(action)
+
+
+def inviting_words(invitation: Invitation) -> str:
+    """Which groups an invitation means."""
+    if invitation.group is not None:
+        return f"「{invitation.group}」"
+    return f"带标签{either(many(invitation.group_tag or ()))}的群"
+
+
+_SAYS = {"here": "说", "private": "私聊说", "group": "在群里 @ TA 说"}
 
 
 def _whom(on: str) -> str:

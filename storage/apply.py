@@ -19,13 +19,14 @@ from sop.decisions import (
 )
 from sop.messages import Body, Text, summary
 from sop.times import Window
+from storage.points import CheckInDay, Entry, write_days, write_entries
 from storage.sql import fetch, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Attribute, Cooldown, Gathering, Outbox, Pause, Trace
 from storage.tags import TagChange, change_tags
 
+NOTICE_PRIORITY = 1_100  # few, and for people who have to act
 REPLY_PRIORITY = 1_000  # far above what an SOP may ask for its touches
-NOTICE_PRIORITY = 900
 TOUCH_PRIORITY = 0
 _PRIORITY: dict[Purpose, int] = {
     "reply": REPLY_PRIORITY,
@@ -52,6 +53,7 @@ class Message:
     expires_at: int | None
     priority: int = 0
     window: Window | None = None
+    ids: tuple[int, ...] = ()  # of its rows, where something else refers to them already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,20 @@ class Value:
     source: str
 
 
-Change = Message | Value | GiveTag | TakeTag | StepBack | Rest | Gather | Note | EnterSop | LeaveSop
+Change = (
+    Message
+    | Value
+    | GiveTag
+    | TakeTag
+    | StepBack
+    | Rest
+    | Gather
+    | Note
+    | EnterSop
+    | LeaveSop
+    | Entry
+    | CheckInDay
+)
 
 
 @dataclass(slots=True)
@@ -83,6 +98,9 @@ def apply(tx: Tx, account: int, changes: Changes, *, now: int) -> list[TagChange
     messages: list[tuple[Message, int | None]] = []
     wishes: list[tuple[GiveTag | TakeTag, int | None]] = []
     notes: list[tuple[Note, int | None]] = []
+    entries: list[tuple[Entry, int | None]] = []
+    days: list[CheckInDay] = []
+    rests: list[Rest] = []
     for change, event_id in changes.rows:
         match change:
             case Message():
@@ -91,15 +109,22 @@ def apply(tx: Tx, account: int, changes: Changes, *, now: int) -> list[TagChange
                 wishes.append((change, event_id))
             case Note():
                 notes.append((change, event_id))
+            case Entry():
+                entries.append((change, event_id))
+            case CheckInDay():
+                days.append(change)
             case Value():
                 _set_value(tx, change, now)
             case StepBack():
                 step_back(tx, change, event_id, now=now)
             case Rest():
-                _rest(tx, change)
+                rests.append(change)
             case Gather():
                 _gather(tx, change, event_id, now)
     _enqueue(tx, account, messages, now)
+    _rest(tx, rests)
+    write_days(tx, account, days, now=now)
+    write_entries(tx, account, entries, now=now)
     write_notes(tx, notes, now=now)
     return change_tags(tx, wishes, now=now)
 
@@ -151,7 +176,7 @@ def _enqueue(
         bundle = None
         priority = _PRIORITY[message.purpose] + message.priority
         for part, body in enumerate(message.bodies):
-            new = tx.new_id()
+            new = message.ids[part] if message.ids else tx.new_id()
             bundle = bundle or new
             plain = isinstance(body, Text) and not body.mentions
             payload = None if plain else body.model_dump_json()
@@ -179,12 +204,12 @@ def _set_value(tx: Tx, change: Value, now: int) -> None:
     )
 
 
-def _rest(tx: Tx, change: Rest) -> None:
+def _rest(tx: Tx, rests: Sequence[Rest]) -> None:
     insert_rows(
         tx.connection,
         Cooldown,
         ("rule", "subject_id", "until"),
-        [(change.rule, change.subject_id, change.until)],
+        [(rest.rule, rest.subject_id, rest.until) for rest in rests],
         extra="ON CONFLICT (rule, subject_id) DO UPDATE SET until = excluded.until",
     )
 

@@ -5,9 +5,10 @@ While it is half open (its time is over, nothing has gone out yet) one message a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sop.times import HOUR, MINUTE
+from storage.health import condition_of, forget_care
 from storage.sql import fetch, run_rows
 from storage.store import Tx
 
@@ -23,6 +24,7 @@ class Circuit:
     failures: int
     opened: int
     until: int | None
+    because: str = field(default="", compare=False)
 
     @property
     def on_trial(self) -> bool:
@@ -38,7 +40,7 @@ def circuit_of(tx: Tx, account: int) -> Circuit:
     """The circuit of an account."""
     row = fetch(
         tx.connection,
-        "SELECT failures, opened, circuit_until FROM account WHERE id = ?",
+        "SELECT failures, opened, circuit_until, circuit_because FROM account WHERE id = ?",
         account,
     )[0]
     return Circuit(*row)
@@ -63,17 +65,26 @@ def count_results(
     return None
 
 
-def close_circuit(tx: Tx, account: int) -> bool:
-    """Let an account send again at once; False when nothing held it."""
+def open_circuit(tx: Tx, account: int, because: str, *, rest: int, now: int) -> int:
+    """Let nothing leave an account for a while; returns until when, ms UTC."""
+    before = circuit_of(tx, account)
+    _write(tx, account, 0, before.opened + 1, now + rest, because)
+    return now + rest
+
+
+def close_circuit(tx: Tx, account: int, *, now: int) -> bool:
+    """Let an account send again at once and at full speed; False when nothing held it."""
     held = circuit_of(tx, account).until is not None
+    held = condition_of(tx.connection, account).slow(now) or held
     _write(tx, account, 0, 0, None, "")
+    forget_care(tx, account, now=now)
     return held
 
 
-def close_all_circuits(tx: Tx) -> bool:
+def close_all_circuits(tx: Tx, *, now: int) -> bool:
     """Let every account send again at once; False when nothing held any."""
     accounts = [row[0] for row in fetch(tx.connection, "SELECT id FROM account ORDER BY id")]
-    return sum(close_circuit(tx, account) for account in accounts) > 0
+    return sum(close_circuit(tx, account, now=now) for account in accounts) > 0
 
 
 def _write(

@@ -6,6 +6,7 @@ never disagree (DESIGN §2).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
@@ -18,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     not_,
     or_,
     select,
@@ -27,26 +29,37 @@ from sqlalchemy import false as never
 from sop.conditions import (
     Ago,
     All,
+    Amount,
     Any_,
     Condition,
     Count,
     Counted,
+    FinishedSop,
     HasAttribute,
+    HasInvited,
+    HasPoints,
+    HasStreak,
     HasTag,
     InGroup,
+    InSop,
     InStage,
     IsFriend,
     LastMessage,
+    MemberOf,
+    Membership,
     Not,
+    OneOrMany,
+    Spending,
+    Spent,
     many,
 )
-from storage.sql import dialect_of, fetch, table_of
-from storage.tables import Attribute, Contact, Event, Group, Member, Tag, Tagging
+from sop.events import EventKind
+from storage.sql import dialect_of, fetch_in, table_of
+from storage.tables import Attribute, Contact, Enrollment, Event, Group, Member, Tag, Tagging
+from storage.tables_points import Score
 
 CONTACT = table_of(Contact)
 ROOM = table_of(Group)
-ARMS = 60  # SQLite takes 500 terms of a compound SELECT; more only makes longer statements
-IDS = 400  # ids an arm asks about
 CLAUSES = 2_000
 Moment = int | ColumnElement[int]
 _NOW = object()
@@ -56,6 +69,10 @@ _TAG = table_of(Tag)
 _TAGGING = table_of(Tagging)
 _MEMBER = table_of(Member)
 _ATTRIBUTE = table_of(Attribute)
+_SCORE = table_of(Score)
+_WALK = table_of(Enrollment)
+PAID = (EventKind.ORDER.value, EventKind.REFUND.value)
+CENTS = 100
 
 
 def compiled(condition: Condition, *, now: Moment, subject: Table = CONTACT) -> ColumnElement[bool]:
@@ -88,8 +105,28 @@ def compiled(condition: Condition, *, now: Moment, subject: Table = CONTACT) -> 
                 _MEMBER.c.left_at.is_(None),
                 _tagged(_MEMBER.c.group_id, many(condition.in_group), now),
             )
+        case HasPoints() | HasStreak() | HasInvited():
+            return _scored(condition, now)
+        case MemberOf():
+            return _member_of(condition.member_of, now)
+        case InSop():
+            return _walks(subject, condition.in_sop, ("active",))
+        case FinishedSop():
+            return _walks(subject, condition.finished_sop, ("done", "goal"))
+        case Spent():
+            return _spent(condition.spent, now)
         case _:
             assert_never(condition)
+
+
+def _scored(condition: HasPoints | HasStreak | HasInvited, now: Moment) -> ColumnElement[bool]:
+    match condition:
+        case HasPoints():
+            return _amount(condition.points, _SCORE.c.balance)
+        case HasStreak():
+            return _amount(condition.streak, _SCORE.c.streak, _SCORE.c.streak_until > now)
+        case HasInvited():
+            return _amount(condition.invited, _SCORE.c.invited)
 
 
 def answers(
@@ -99,31 +136,22 @@ def answers(
     now: int,
     groups: bool = False,
 ) -> list[set[int]]:
-    """For each condition, which of its contacts (or groups) it holds for; one statement for all."""
-    out: list[set[int]] = [set() for _ in asked]
+    """For each condition, which of its contacts (or groups) it holds for.
+
+    One statement for all who are asked about the same condition; its text stays prepared.
+    """
     subject = ROOM if groups else CONTACT
-    arms: list[tuple[str, list[Any]]] = []
-    for n, (condition, ids) in enumerate(asked):
-        known = list(ids)
-        for start in range(0, len(known), IDS):
-            some = known[start : start + IDS]
-            clause = clause_of(connection, condition, subject=subject)
-            marks = ", ".join("?" for _ in some)
-            sql = f"SELECT {n}, id FROM {subject.name} WHERE id IN ({marks}) AND {clause.sql}"  # noqa: S608
-            arms.append((sql, [*some, *clause.params(now)]))
-    for start in range(0, len(arms), ARMS):
-        page = arms[start : start + ARMS]
-        params = [value for _, values in page for value in values]
-        for n, id_ in fetch(connection, " UNION ALL ".join(sql for sql, _ in page), *params):
-            out[n].add(id_)
-    return out
-
-
-def passing(
-    connection: Connection, condition: Condition, contacts: Collection[int], *, now: int
-) -> set[int]:
-    """Which of `contacts` the condition holds for."""
-    return answers(connection, [(condition, contacts)], now=now)[0]
+    everybody: dict[int, set[int]] = defaultdict(set)
+    conditions = {id(condition): condition for condition, _ in asked}
+    for condition, ids in asked:
+        everybody[id(condition)].update(ids)
+    holding: dict[int, set[int]] = {}
+    for key, condition in conditions.items():
+        clause = clause_of(connection, condition, subject=subject)
+        sql = f"SELECT id FROM {subject.name} WHERE {clause.sql} AND id IN {{in}}"  # noqa: S608
+        rows = fetch_in(connection, sql, everybody[key], *clause.params(now))
+        holding[key] = {row[0] for row in rows}
+    return [holding[id(condition)].intersection(ids) for condition, ids in asked]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +232,58 @@ def _counted(count: Count, now: Moment, subject: Table) -> ColumnElement[bool]:
         bounds.append(more_than(count.at_least - 1))
     if count.at_most is not None:
         bounds.append(not_(more_than(count.at_most)))
+    return and_(*bounds)
+
+
+def _amount(
+    amount: Amount, value: ColumnElement[int], *also: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Who is on no book has 0, so each bound asks for what would break it or make it."""
+
+    def some(holds: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists().where(_SCORE.c.id == CONTACT.c.id, holds, *also)
+
+    low, high = amount.at_least, amount.at_most
+    bounds = []
+    if low is not None:
+        bounds.append(some(value >= low) if low > 0 else not_(some(value < low)))
+    if high is not None:
+        bounds.append(some(value <= high) if high < 0 else not_(some(value > high)))
+    return and_(*bounds)
+
+
+def _member_of(groups: Membership, now: Moment) -> ColumnElement[bool]:
+    where = [_MEMBER.c.contact_id == CONTACT.c.id, _MEMBER.c.left_at.is_(None)]
+    if groups.group_tag is not None:
+        where.append(_tagged(_MEMBER.c.group_id, many(groups.group_tag), now))
+    if groups.kind is not None:
+        where += [ROOM.c.id == _MEMBER.c.group_id, ROOM.c.kind == groups.kind]
+    if groups.joined is not None:
+        where.append(_ago(_MEMBER.c.joined_at, groups.joined, now))
+    return exists().where(*where)
+
+
+def _walks(subject: Table, sops: OneOrMany, states: tuple[str, ...]) -> ColumnElement[bool]:
+    return exists().where(
+        _WALK.c.subject_id == subject.c.id, _WALK.c.sop.in_(many(sops)), _WALK.c.state.in_(states)
+    )
+
+
+def _spent(spending: Spending, now: Moment) -> ColumnElement[bool]:
+    paid = [_EVENT.c.contact_id == CONTACT.c.id, _EVENT.c.kind.in_(PAID)]
+    if spending.within is not None:
+        paid.append(_EVENT.c.at > now - spending.within)
+    total = (
+        select(func.coalesce(func.sum(_EVENT.c.amount), 0))
+        .where(*paid)
+        .correlate(CONTACT)
+        .scalar_subquery()
+    )
+    bounds = []
+    if spending.at_least is not None:
+        bounds.append(total >= round(spending.at_least * CENTS))
+    if spending.at_most is not None:
+        bounds.append(total <= round(spending.at_most * CENTS))
     return and_(*bounds)
 
 

@@ -7,24 +7,27 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from sop.conditions import Condition
 from sop.engine import Phase, Run, State, Walk
-from storage.conditions import CONTACT, compiled
-from storage.sql import fetch, fetch_in, insert_rows, run_rows
+from storage.audiences import members
+from storage.sql import claiming, fetch, fetch_in, insert_rows, run_rows
 from storage.store import Tx
 from storage.tables import Enrollment, SopVersion, StepRun
 
 _COLUMNS = (
     "id, account_id, sop, digest, subject_id, in_group, step, phase, priority, entered_at, since,"
-    " planned_at, due_at, deadline, waiting, past"
+    " planned_at, due_at, deadline, waiting, past, group_id"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """An active enrollment: who walks which version, and where."""
+    """An active enrollment: who walks which version, and where.
+
+    `group_id` is set on the walk of a member: the group they are a member of.
+    """
 
     account_id: int
     sop: str
@@ -33,6 +36,7 @@ class Enrolled:
     in_group: bool
     priority: int
     walk: Walk
+    group_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,28 +60,16 @@ def active_of(tx: Tx, subjects: Collection[int]) -> list[Enrolled]:
 
 def due(tx: Tx, account: int, *, now: int, limit: int) -> list[Enrolled]:
     """Active enrollments whose time has come, of SOPs that are not paused, earliest first."""
-    lock = " FOR UPDATE SKIP LOCKED" if tx.connection.dialect.name == "postgresql" else ""
     rows = fetch(
         tx.connection,
         f"SELECT {_COLUMNS} FROM enrollment WHERE state = 'active' AND due_at <= ?"  # noqa: S608
         " AND account_id = ? AND sop NOT IN (SELECT sop FROM soppause)"
-        f" ORDER BY due_at, id LIMIT ?{lock}",
+        f" ORDER BY due_at, id LIMIT ?{claiming(tx.connection)}",
         now,
         account,
         limit,
     )
     return [_enrolled(row) for row in rows]
-
-
-def next_due(tx: Tx, account: int) -> int | None:
-    """When the earliest enrollment of an SOP that is not paused is due, ms UTC."""
-    rows = fetch(
-        tx.connection,
-        "SELECT due_at FROM enrollment WHERE state = 'active' AND due_at IS NOT NULL"
-        " AND account_id = ? AND sop NOT IN (SELECT sop FROM soppause) ORDER BY due_at LIMIT 1",
-        account,
-    )
-    return int(rows[0][0]) if rows else None
 
 
 def outdated(connection: Connection, sop: str, digest: str, *, limit: int) -> list[Enrolled]:
@@ -125,14 +117,14 @@ def begin(tx: Tx, beginnings: Sequence[Beginning]) -> None:
         Enrollment,
         ("id", "account_id", "sop", "digest", "subject_id", "in_group", "state", "step", "phase",
          "priority", "entered_at", "since", "planned_at", "due_at", "deadline", "waiting", "past",
-         "event_id", "because", "reason"),
+         "event_id", "because", "reason", "group_id"),
         [
             (b.enrolled.walk.id, b.enrolled.account_id, b.enrolled.sop, b.enrolled.digest,
              b.enrolled.subject_id, b.enrolled.in_group, "active", b.enrolled.walk.step,
              b.enrolled.walk.phase.value, b.enrolled.priority, b.enrolled.walk.entered_at,
              b.enrolled.walk.since, b.enrolled.walk.planned_at, b.enrolled.walk.due_at,
              b.enrolled.walk.deadline, b.enrolled.walk.waiting, _past(b.enrolled.walk.past),
-             b.event_id, b.because, "")
+             b.event_id, b.because, "", b.enrolled.group_id)
             for b in beginnings
         ],
     )  # fmt: skip
@@ -252,21 +244,16 @@ def touches(tx: Tx, subjects: Collection[int], *, today: int, week: int) -> dict
     """Touches that left or wait to leave, by conversation."""
     rows = fetch_in(
         tx.connection,
-        "SELECT conversation_id, SUM(CASE WHEN due_at >= ? THEN 1 ELSE 0 END), COUNT(*), MAX(id)"
+        "SELECT t.conversation_id, t.today, t.week, last.source FROM (SELECT conversation_id,"
+        " SUM(CASE WHEN due_at >= ? THEN 1 ELSE 0 END) AS today, COUNT(*) AS week, MAX(id) AS last"
         " FROM outbox WHERE due_at >= ? AND purpose = 'touch' AND part = 0"
         " AND state IN ('queued', 'sending', 'sent', 'unknown') AND conversation_id IN {in}"
-        " GROUP BY conversation_id",
+        " GROUP BY conversation_id) t JOIN outbox last ON last.id = t.last",
         subjects,
         today,
         week,
     )
-    last = {
-        row[0]: row[1]
-        for row in fetch_in(
-            tx.connection, "SELECT id, source FROM outbox WHERE id IN {in}", [r[3] for r in rows]
-        )
-    }
-    return {row[0]: Touches(int(row[1]), int(row[2]), last.get(row[3], "")) for row in rows}
+    return {row[0]: Touches(int(row[1]), int(row[2]), row[3]) for row in rows}
 
 
 def everybody(tx: Tx, account: int, *, groups: bool) -> list[int]:
@@ -290,12 +277,7 @@ def everybody(tx: Tx, account: int, *, groups: bool) -> list[int]:
 
 def audience(tx: Tx, account: int, condition: Condition, *, now: int) -> list[int]:
     """The friends of the account for whom the condition holds."""
-    query = select(CONTACT.c.id).where(
-        CONTACT.c.account_id == account,
-        CONTACT.c.friend.is_(True),
-        compiled(condition, now=now),
-    )
-    return list(tx.connection.execute(query.order_by(CONTACT.c.id)).scalars())
+    return members(tx.connection, condition, account=account, now=now)
 
 
 def with_external_ids(tx: Tx, subjects: Collection[int], external_ids: Collection[str]) -> set[int]:
@@ -308,17 +290,14 @@ def with_external_ids(tx: Tx, subjects: Collection[int], external_ids: Collectio
 
 def unreachable(tx: Tx, subjects: Collection[int]) -> dict[int, str]:
     """Contacts and groups that nothing can be said to any more, and why."""
-    strangers = fetch_in(
+    rows = fetch_in(
         tx.connection,
-        "SELECT id FROM contact WHERE friend = ? AND id IN {in}",
+        "SELECT id, group_id FROM (SELECT id, 0 AS group_id, friend = ? AS lost FROM contact"
+        " UNION ALL SELECT id, id, gone FROM room) subject WHERE lost AND id IN {in}",
         subjects,
         False,
     )
-    gone = fetch_in(
-        tx.connection, "SELECT id FROM room WHERE gone = ? AND id IN {in}", subjects, True
-    )
-    out = {row[0]: "对方不是好友，私聊发不到" for row in strangers}
-    return out | {row[0]: "机器人已经不在这个群里" for row in gone}
+    return {r[0]: "机器人已经不在这个群里" if r[1] else "对方不是好友，私聊发不到" for r in rows}
 
 
 def pauses(tx: Tx, subjects: Collection[int], *, now: int) -> dict[int, tuple[str, int]]:
@@ -360,6 +339,7 @@ def _enrolled(row: Any) -> Enrolled:
             waiting=row[14],
             past=frozenset(past or ()),
         ),
+        group_id=row[16],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -16,8 +16,10 @@ from storage.words import said
 
 _COLUMNS = (
     "id", "account_id", "kind", "at", "recorded_at", "contact_id", "group_id", "external_id",
-    "type", "text", "from_self", "data",
+    "type", "text", "from_self", "data", "amount",
 )  # fmt: skip
+_PAID = (EventKind.ORDER, EventKind.REFUND)
+MOST_PAID = 10**15  # what a gateway reports beyond this is no price; sums stay in 64 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ def record(tx: Tx, account: int, events: Sequence[NewEvent], *, now: int) -> Non
         [
             (e.id, account, e.kind.value, e.at, now, e.contact_id, e.group_id, e.external_id,
              e.type, e.text, e.from_self,
-             json.dumps(e.data, ensure_ascii=False) if e.data else None)
+             json.dumps(e.data, ensure_ascii=False) if e.data else None, amount_of(e.kind, e.data))
             for e in events
         ],
     )  # fmt: skip
@@ -56,6 +58,14 @@ def record(tx: Tx, account: int, events: Sequence[NewEvent], *, now: int) -> Non
         " WHERE id = ? AND (last_message_at IS NULL OR last_message_at < ?)",
         [(at, contact, at) for contact, at in spoke.items() if contact is not None],
     )
+
+
+def amount_of(kind: EventKind, data: Mapping[str, object]) -> int | None:
+    """What an order or refund came to, in cents, where its event says so: a refund is negative."""
+    amount = data.get("amount")
+    if kind not in _PAID or not isinstance(amount, int) or abs(amount) > MOST_PAID:
+        return None
+    return abs(amount) if kind is EventKind.ORDER else -abs(amount)
 
 
 def replayed(tx: Tx, account: int, external_ids: Collection[str]) -> set[str]:
@@ -169,15 +179,6 @@ def take_gatherings(tx: Tx, account: int, *, now: int) -> list[DueGathering]:
     ]
 
 
-def next_gathering(tx: Tx, account: int) -> int | None:
-    """When the next gathered answer of an account is due, ms UTC."""
-    sql = (
-        "SELECT MIN(due_at) FROM gathering JOIN room ON room.id = gathering.group_id"
-        " WHERE account_id = ?"
-    )
-    return _optional(fetch(tx.connection, sql, account)[0][0])
-
-
 def fallen_silent(
     tx: Tx, account: int, *, rule: str, span: int, now: int, limit: int
 ) -> list[tuple[int, int]]:
@@ -220,8 +221,9 @@ def last_lines(
     )
     sent = fetch(
         connection,
-        "SELECT left_at, id, text FROM outbox WHERE conversation_id = ? AND kind <> 'accept'"
-        " AND state IN ('sent', 'unknown') ORDER BY id DESC LIMIT ?",
+        "SELECT left_at, id, text FROM outbox WHERE conversation_id = ?"
+        " AND kind NOT IN ('accept', 'remove') AND state IN ('sent', 'unknown')"
+        " ORDER BY id DESC LIMIT ?",
         conversation,
         count,
     )
@@ -236,10 +238,6 @@ def last_lines(
 def other_accounts(tx: Tx) -> set[str]:
     """External ids of the workspace's own accounts, which the bot never answers."""
     return {row[0] for row in fetch(tx.connection, "SELECT external_id FROM account")}
-
-
-def _optional(value: object) -> int | None:
-    return None if value is None else int(str(value))
 
 
 @dataclass(frozen=True, slots=True)

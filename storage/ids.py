@@ -1,16 +1,18 @@
 """Client-side integer ids from one sequence for all tables, reserved in blocks.
 
 Small, ordered, and known before the insert: no round trip per row, rows of one transaction can
-name each other, and several processes may share a database.
+name each other, and several processes may share a database. On PostgreSQL the blocks come from a
+sequence: a counter's row would be kept by whoever reserved last until that transaction is over, and
+every other process would wait for it.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from storage.sql import dialect_of, statement
+from storage.sql import dialect_of, fetch, statement
 
-BLOCK = 1_000
+BLOCK = 1_000  # the sequence of PostgreSQL goes in steps of this (migration 0011)
 
 
 class Ids:
@@ -32,8 +34,12 @@ class Ids:
         self._next = self._end = 0
 
     def _reserve(self, connection: Connection) -> None:
-        self._end = add_to_counter(connection, "id", BLOCK, start=1)
-        self._next = self._end - BLOCK
+        if connection.dialect.name == "postgresql":
+            self._next = int(fetch(connection, "SELECT nextval('siyu_ids')")[0][0])
+            self._end = self._next + BLOCK
+        else:
+            self._end = add_to_counter(connection, "id", BLOCK, start=1)
+            self._next = self._end - BLOCK
 
 
 def add_to_counter(connection: Connection, name: str, amount: int, *, start: int = 0) -> int:

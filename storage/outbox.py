@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sop.events import MessageType
 from sop.messages import BODY, Body, Text
 from sop.sending import Drop, Wait, Waiting
 from sop.times import parse_window
-from storage.sql import fetch, fetch_in, run_rows
+from storage.apply import NOTICE_PRIORITY
+from storage.guarding import pointless_removals
+from storage.invitations import pointless
+from storage.questions import at_peace
+from storage.sql import claiming, fetch, fetch_in, in_list, run_rows
 from storage.store import Tx
 
 ECHO_MEMORY = 10 * 60_000  # an echo without an id comes this soon after its sending, if at all
@@ -19,17 +24,23 @@ _ECHO_TYPES = {
     "image": MessageType.IMAGE, "file": MessageType.FILE, "voice": MessageType.VOICE,
     "video": MessageType.VIDEO, "link": MessageType.LINK, "card": MessageType.CONTACT,
     "mini_program": MessageType.MINI_PROGRAM,
+    "invite": MessageType.LINK,  # above forty members WeChat sends a card to tap on
 }  # fmt: skip
 _FILES = {"image", "voice", "video"}
 LOWEST, HIGHEST = -1_000, 10_000  # priorities lie between
-UNDER_WAY = 800  # the priority of what follows a bubble that has left: below replies and notices
+UNDER_WAY = 800  # the priority of what follows a bubble that has left: below notices and replies
+
+BROKEN_OFF = "前一条没有发出去"
+_DEEDS = {"invite", "remove", "accept", "moment"}
 
 # Found by the conversation's index: the outbox is long, a conversation is not.
 _REST_OF_BUNDLE = "WHERE conversation_id = ? AND id >= ? AND bundle_id = ? AND state = 'queued'"
 
+# A bundle has the id of its first part: what the operator was told last year is not searched.
 _FIRST_OF_BUNDLE = (
-    "NOT EXISTS (SELECT 1 FROM outbox p WHERE p.conversation_id = o.conversation_id"
-    " AND p.id < o.id AND p.bundle_id = o.bundle_id AND p.state = 'queued')"
+    "(o.part = 0 OR NOT EXISTS (SELECT 1 FROM outbox p WHERE p.conversation_id ="
+    " o.conversation_id AND p.id >= o.bundle_id AND p.id < o.id AND p.bundle_id = o.bundle_id"
+    " AND p.state = 'queued'))"
 )
 
 
@@ -50,7 +61,11 @@ class Queued:
     event_id: int | None
     attempts: int
     hours: str
-    external_id: str  # of the conversation
+    external_id: str  # of the conversation; empty for what goes to nobody, a Moment
+    lost: bool  # no longer a friend, or out of the group
+    pause_event: int | None
+    paused_until: int | None
+    paused: str
 
     @property
     def body(self) -> Body:
@@ -66,14 +81,30 @@ _QUEUED = tuple(Queued.__dataclass_fields__)
 
 
 def due(
-    tx: Tx, account: int, *, now: int, purposes: Collection[str], busy: Collection[int], limit: int
+    tx: Tx,
+    account: int,
+    *,
+    now: int,
+    purposes: Collection[str],
+    busy: Collection[int],
+    limit: int,
+    ahead: bool = False,
 ) -> list[Queued]:
-    """Queued rows whose time has come, best first, one a conversation, none of a busy one."""
+    """Queued rows whose time has come, best first, one a conversation, none of a busy one.
+
+    `ahead`: a conversation may have several, but no second touch, which would need a look at what
+    the first one leaves of the day's limit.
+    """
     taken = set(busy)
+    closed = set(busy)
     out: list[Queued] = []
-    for priority in _priorities(tx, account, least=LOWEST if "touch" in purposes else UNDER_WAY):
-        for row in _block(tx, account, priority, busy=taken, limit=limit * 4, now=now):
-            if row.conversation_id not in taken and len(out) < limit:
+    least = LOWEST if "touch" in purposes else UNDER_WAY if "reply" in purposes else NOTICE_PRIORITY
+    for priority in _priorities(tx, account, least=least):
+        for row in _block(
+            tx, account, priority, busy=closed if ahead else taken, limit=limit * 4, now=now
+        ):
+            over = closed if ahead and row.purpose != "touch" else taken
+            if row.conversation_id not in over and len(out) < limit:
                 taken.add(row.conversation_id)
                 out.append(row)
         if len(out) == limit:
@@ -111,74 +142,114 @@ def _block(
 ) -> list[Queued]:
     # What follows a bubble waits until that one has left; in a touch it is then UNDER_WAY.
     first = _FIRST_OF_BUNDLE if priority >= UNDER_WAY else "o.part = 0"
-    free = f" AND o.conversation_id NOT IN ({', '.join('?' for _ in busy)})" if busy else ""
+    marks, held = in_list(list(busy)) if busy else ("", ())
+    free = f" AND o.conversation_id NOT IN {marks}" if busy else ""
     rows = fetch(
         tx.connection,
         "SELECT o.id, o.bundle_id, o.part, o.conversation_id, o.in_group, o.purpose, o.kind,"  # noqa: S608
         " o.text, o.payload, o.expires_at, o.event_id, o.attempts, o.hours,"
-        " COALESCE(contact.external_id, room.external_id)"
+        " COALESCE(contact.external_id, room.external_id, ''),"
+        " COALESCE(NOT contact.friend, room.gone),"
+        " pause.event_id, pause.until, COALESCE(pause.because, '')"
         " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
-        " LEFT JOIN room ON room.id = o.conversation_id"
+        " LEFT JOIN room ON room.id = o.conversation_id LEFT JOIN pause"
+        " ON pause.subject_id = o.conversation_id AND (pause.until IS NULL OR pause.until > ?)"
         " WHERE o.state = 'queued' AND o.account_id = ? AND o.priority = ? AND o.due_at <= ?"
-        f" AND {first}{free} ORDER BY o.due_at, o.id LIMIT ?",
+        f" AND {first}{free} ORDER BY o.due_at, o.id LIMIT ?{claiming(tx.connection, of='o')}",
+        now,
         account,
         priority,
         now,
-        *busy,
+        *held,
         limit,
     )
     return [Queued(**dict(zip(_QUEUED, row, strict=True))) for row in rows]
 
 
-def next_due(tx: Tx, account: int) -> int | None:
-    """When the earliest queued row is due, ms UTC."""
+def next_due(tx: Tx, account: int) -> tuple[int | None, int | None]:
+    """When the earliest queued row is due, and the earliest that is no touch; ms UTC."""
     row = fetch(
         tx.connection,
-        "SELECT MIN(due_at) FROM outbox WHERE state = 'queued' AND account_id = ?",
+        "SELECT MIN(due_at), (SELECT MIN(due_at) FROM outbox WHERE state = 'queued'"
+        " AND account_id = ? AND priority >= ?)"
+        " FROM outbox WHERE state = 'queued' AND account_id = ?",
+        account,
+        UNDER_WAY,
         account,
     )[0]
-    return None if row[0] is None else int(row[0])
+    return row[0], row[1]
 
 
 def facts(tx: Tx, rows: Sequence[Queued], *, now: int, today: int, week: int) -> dict[int, Waiting]:
     """What `sop.sending.judge` wants to know of each row; `today` and `week` are ms UTC."""
-    conversations = {row.conversation_id for row in rows}
-    lost = _unreachable(tx, rows)
-    pauses = {
-        row[0]: row
-        for row in fetch_in(
-            tx.connection,
-            "SELECT subject_id, until, event_id, because FROM pause"
-            " WHERE (until IS NULL OR until > ?) AND subject_id IN {in}",
-            conversations,
-            now,
-        )
-    }
+    no_use = pointless(tx, [row.id for row in rows if row.kind == "invite"])
+    no_use |= pointless_removals(tx, [row.id for row in rows if row.kind == "remove"])
     proactive = {r.conversation_id for r in rows if r.purpose == "touch" and not r.in_group}
     touched = _touched(tx, proactive, today=today, week=week, now=now)
+    peace = at_peace(tx, proactive, now=now)
     out = {}
     for row in rows:
-        pause = pauses.get(row.conversation_id)
-        if pause and row.event_id is not None and pause[2] == row.event_id:
-            pause = None  # the words that announce the hand-over belong to the pause itself
-        counts = touched.get(row.conversation_id, (0, 0))
-        out[row.id] = Waiting(
-            id=row.id,
-            purpose=row.purpose,
-            part=row.part,
-            expires_at=row.expires_at,
-            unreachable=lost.get(row.id, ""),
-            paused=pause[3] if pause else "",
-            paused_until=pause[1] if pause else None,
-            touched_today=counts[0],
-            touched_week=counts[1],
-            window=parse_window(row.hours) if row.hours else None,
-        )
+        waiting = _waiting(row, *touched.get(row.conversation_id, (0, 0)))
+        why = no_use.get(row.id)
+        if row.conversation_id in peace:
+            until, because = peace[row.conversation_id]
+            waiting = replace(waiting, peace=because, peace_until=until)
+        out[row.id] = replace(waiting, unreachable=why) if why else waiting
     return out
 
 
-def mark_sending(tx: Tx, rows: Sequence[Queued], *, now: int) -> None:
-    """Record that rows are about to be handed to the gateway. Commit before doing it.
+def _waiting(row: Queued, today: int, week: int) -> Waiting:
+    # The words that announce a hand-over belong to the pause itself.
+    paused = row.paused if row.event_id is None or row.event_id != row.pause_event else ""
+    gone = "机器人已经不在这个群里" if row.in_group else "对方已经不是好友"
+    return Waiting(
+        id=row.id,
+        purpose=row.purpose,
+        part=row.part,
+        expires_at=row.expires_at,
+        unreachable=gone if row.lost and row.kind != "accept" else "",
+        paused=paused,
+        paused_until=row.paused_until if paused else None,
+        touched_today=today,
+        touched_week=week,
+        window=parse_window(row.hours) if row.hours else None,
+    )
+
+
+def with_the_rest(tx: Tx, rows: Sequence[Queued]) -> list[Queued]:
+    """The rows, each with the bubbles that follow it, up to one that is more than words.
+
+    These may leave when the first may: they go to the same person, for the same reason. What
+    follows a notice is not looked for: it may have to be found among thousands.
+    """
+    found = fetch_in(
+        tx.connection,
+        "SELECT f.id, o.id, o.part, o.kind, o.text, o.payload, o.attempts FROM outbox f"
+        " JOIN outbox o ON o.conversation_id = f.conversation_id AND o.id > f.id"
+        " AND o.bundle_id = f.bundle_id AND o.state = 'queued' WHERE f.id IN {in} ORDER BY o.id",
+        [row.id for row in rows if row.purpose != "notice"],
+    )
+    after: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for first, *rest in found:
+        after[first].append(tuple(rest))
+    out: list[Queued] = []
+    for row in rows:
+        out.append(row)
+        for id_, part, kind, text, payload, attempts in after[row.id]:
+            if kind in _DEEDS:
+                break
+            out.append(
+                replace(
+                    row, id=id_, part=part, kind=kind, text=text, payload=payload, attempts=attempts
+                )
+            )
+    return out
+
+
+def mark_sending(tx: Tx, leaving: Sequence[tuple[Queued, int]]) -> None:
+    """Record that rows are about to be handed to the gateway, and when (ms UTC).
+
+    Commit before doing it.
 
     The bubbles that follow a touch's first belong to it and keep the pace of talk.
     """
@@ -186,12 +257,15 @@ def mark_sending(tx: Tx, rows: Sequence[Queued], *, now: int) -> None:
         tx.connection,
         "UPDATE outbox SET state = 'sending', left_at = ?, attempts = attempts + 1, reason = ''"
         " WHERE id = ?",
-        [(now, row.id) for row in rows],
+        [(at, row.id) for row, at in leaving],
     )
     run_rows(
         tx.connection,
         f"UPDATE outbox SET priority = ? {_REST_OF_BUNDLE} AND priority < ?",  # noqa: S608
-        [(UNDER_WAY, *_bundle(row), UNDER_WAY) for row in rows if row.purpose == "touch"],
+        [
+            (UNDER_WAY, *_bundle(row), UNDER_WAY)
+            for row in {row.bundle_id: row for row, _ in leaving if row.purpose == "touch"}.values()
+        ],
     )
 
 
@@ -246,22 +320,12 @@ def settle(tx: Tx, outcomes: Sequence[Outcome], *, now: int) -> None:
     )
     run_rows(
         tx.connection,
-        f"UPDATE outbox SET state = 'dropped', reason = '前一条没有发出去' {_REST_OF_BUNDLE}",  # noqa: S608
-        [_bundle(o.row) for o in outcomes if o.state == "failed"],
+        f"UPDATE outbox SET state = 'dropped', reason = ? {_REST_OF_BUNDLE}",  # noqa: S608
+        [(BROKEN_OFF, *_bundle(o.row)) for o in outcomes if o.state == "failed"],
     )
 
 
-def note_wait(tx: Tx, account: int, reason: str, *, since: int, now: int) -> None:
-    """Say on the rows that became due from `since` on why nothing leaves the account now."""
-    run_rows(
-        tx.connection,
-        "UPDATE outbox SET reason = ? WHERE state = 'queued' AND account_id = ? AND due_at >= ?"
-        " AND due_at <= ? AND reason <> ?",
-        [(reason, account, since, now, reason)],
-    )
-
-
-def strand(tx: Tx, account: int, *, now: int) -> int:
+def strand(tx: Tx, account: int) -> int:
     """At start: what was in flight when the process died is unknown. Returns how many."""
     rows = fetch(
         tx.connection,
@@ -329,34 +393,6 @@ def settle_by_hand(tx: Tx, row: int, how: str, *, now: int) -> str | None:
     return str(rows[0][0]) if rows else None
 
 
-def left_since(tx: Tx, account: int, since: int, *, now: int) -> tuple[int, int | None]:
-    """How many messages left the account after `since`, and when the first of them did.
-
-    What left "later than now" left before the clock was set back, nobody knows how long ago; were
-    it counted, a clock once wrong by a year would stop the account for a year.
-    """
-    row = fetch(
-        tx.connection,
-        "SELECT COUNT(*), MIN(left_at) FROM outbox"
-        " WHERE account_id = ? AND left_at > ? AND left_at <= ?",
-        account,
-        since,
-        now,
-    )[0]
-    return int(row[0]), row[1]
-
-
-def last_left(tx: Tx, account: int, *, now: int) -> int | None:
-    """When the last message left the account, ms UTC, up to `now`."""
-    row = fetch(
-        tx.connection,
-        "SELECT MAX(left_at) FROM outbox WHERE account_id = ? AND left_at <= ?",
-        account,
-        now,
-    )[0]
-    return None if row[0] is None else int(row[0])
-
-
 def _bundle(row: Queued) -> tuple[int, int, int]:
     return row.conversation_id, row.bundle_id, row.bundle_id
 
@@ -369,32 +405,6 @@ def _same(kind: str, sent: str, type: MessageType, text: str, *, mentions: bool)
     # A channel writes the names it mentions before the words, as WeChat itself does.
     named = mentions and theirs.startswith("@") and theirs.endswith(ours)
     return type is MessageType.TEXT and (ours == theirs or named)
-
-
-def _unreachable(tx: Tx, rows: Sequence[Queued]) -> dict[int, str]:
-    strangers = {
-        row[0]
-        for row in fetch_in(
-            tx.connection,
-            "SELECT id FROM contact WHERE friend = ? AND id IN {in}",
-            {r.conversation_id for r in rows if not r.in_group and r.kind != "accept"},
-            False,
-        )
-    }
-    gone = {
-        row[0]
-        for row in fetch_in(
-            tx.connection,
-            "SELECT id FROM room WHERE gone = ? AND id IN {in}",
-            {r.conversation_id for r in rows if r.in_group},
-            True,
-        )
-    }
-    return {
-        r.id: "机器人已经不在这个群里" if r.in_group else "对方已经不是好友"
-        for r in rows
-        if r.conversation_id in (gone if r.in_group else strangers) and r.kind != "accept"
-    }
 
 
 def _touched(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from sop.events import Person, Room
 from storage.sql import fetch, fetch_in, insert_rows, run_rows
 from storage.store import Tx
@@ -60,8 +62,9 @@ def account_id(tx: Tx, *, channel: str, external_id: str, name: str, now: int) -
     if rows:
         run_rows(
             tx.connection,
-            "UPDATE account SET name = ?, state = 'login', state_at = ? WHERE id = ?",
-            [(clean_name(name), now, rows[0][0])],
+            "UPDATE account SET name = ?, state = 'login', state_at = ?,"
+            " first_login_at = COALESCE(first_login_at, ?) WHERE id = ?",
+            [(clean_name(name), now, now, rows[0][0])],
         )
         return int(rows[0][0])
     new = tx.new_id()
@@ -75,33 +78,49 @@ def account_id(tx: Tx, *, channel: str, external_id: str, name: str, now: int) -
         "failures",
         "opened",
         "circuit_because",
+        "first_login_at",
+        "care_because",
     )
     insert_rows(
         tx.connection,
         Account,
         columns,
-        [(new, channel, external_id, clean_name(name), "login", now, 0, 0, "")],
+        [(new, channel, external_id, clean_name(name), "login", now, 0, 0, "", now, "")],
     )
     return new
+
+
+def account_external_id(tx: Tx, account: int) -> str:
+    """The gateway's id of an account."""
+    rows = fetch(tx.connection, "SELECT external_id FROM account WHERE id = ?", account)
+    return str(rows[0][0])
 
 
 def last_account(tx: Tx, channel: str) -> tuple[int, str] | None:
     """Id and external id of the account of this channel that was here last."""
     rows = fetch(
         tx.connection,
-        "SELECT id, external_id FROM account WHERE channel = ? ORDER BY state_at DESC LIMIT 1",
+        "SELECT id, external_id FROM account WHERE channel = ?"
+        " ORDER BY state_at DESC, CASE WHEN state = 'login' THEN 0 ELSE 1 END LIMIT 1",
         channel,
     )
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def set_account_state(tx: Tx, account: int, state: str, *, now: int) -> None:
-    """Record that an account is `login`, `logout` or `offline` since `now`."""
+def account_ids(connection: Connection) -> list[int]:
+    """Every account that ever logged in here."""
+    return [row[0] for row in fetch(connection, "SELECT id FROM account ORDER BY id")]
+
+
+def set_account_state(tx: Tx, account: int, state: str, *, now: int) -> str:
+    """Record that an account is `login`, `logout` or `offline` since `now`; what it was before."""
+    before = fetch(tx.connection, "SELECT state FROM account WHERE id = ?", account)[0][0]
     run_rows(
         tx.connection,
         "UPDATE account SET state = ?, state_at = ? WHERE id = ?",
         [(state, now, account)],
     )
+    return str(before)
 
 
 def upsert_contacts(
@@ -172,13 +191,15 @@ def upsert_groups(
     latest = {room.external_id: room for room in rooms}
     rows = fetch_in(
         tx.connection,
-        "SELECT id, external_id, name, kind, gone FROM room"
+        "SELECT id, external_id, name, kind, gone OR missing_at IS NOT NULL, owner_external_id"
+        " FROM room"
         " WHERE account_id = ? AND external_id IN {in}",
         list(latest),
         account,
     )
     known = {row[1]: KnownGroup(row[0], row[1], row[2], row[3]) for row in rows}
     gone = {row[1] for row in rows if row[4]}
+    owners = {row[1]: row[5] for row in rows}
     named: list[KnownGroup] = []
     for external_id, room in latest.items():
         old, topic = known.get(external_id), clean_name(room.topic)
@@ -189,13 +210,20 @@ def upsert_groups(
             group = KnownGroup(old.id, external_id, topic or old.name, old.kind)
             run_rows(
                 tx.connection,
-                "UPDATE room SET name = ?, gone = ? WHERE id = ?",
+                "UPDATE room SET name = ?, gone = ?, missing_at = NULL WHERE id = ?",
                 [(group.name, False, group.id)],
             )
         else:
             continue
         known[external_id] = group
         named.append(group)
+    # An event tells a group's name alone; only what the gateway says of its owner is believed.
+    handed = [
+        (room.owner_id, known[room.external_id].id)
+        for room in latest.values()
+        if room.owner_id and room.owner_id != owners.get(room.external_id, room.owner_id)
+    ]
+    run_rows(tx.connection, "UPDATE room SET owner_external_id = ? WHERE id = ?", handed)
     return known, named
 
 

@@ -16,10 +16,16 @@ from pydantic import BaseModel
 from sop.events import EventKind
 from sop.memory import counted
 from sop.versions import from_data
+from storage.runs import forget as forget_runs
 from storage.sql import fetch, run_rows
 from storage.store import Tx
 
-_FOR_GOOD = (EventKind.ORDER, EventKind.SILENT)
+_FOR_GOOD = (EventKind.ORDER, EventKind.REFUND, EventKind.SILENT)
+# What a name once gave its group is not given again (`named_tags`); these are few.
+_NOT_BY_NAME = (
+    "(v.kind <> 'tag_added' OR v.group_id IS NULL"
+    """ OR CAST(v.data AS TEXT) NOT LIKE '%"source": "groups:%')"""
+)
 _ACTIVE = "(SELECT 1 FROM enrollment e WHERE e.id = {id} AND e.state = 'active')"
 
 
@@ -35,15 +41,27 @@ def prune(tx: Tx, definitions: Iterable[BaseModel], *, keep: int, now: int, limi
         _delete(tx, "steprun", _aged(tx, "steprun", _OF_NOBODY_UNDER_WAY, before, limit)),
         _delete(tx, "outbox", _aged(tx, "outbox", _SETTLED, before, limit)),
         _delete(tx, "event", _events(tx, needed, before, limit)),
+        forget_runs(tx, before, limit=limit),
+        _delete(
+            tx, "guardact", _aged(tx, "guardact", _WITHOUT_STRIKE.format(now=now), before, limit)
+        ),
+        _delete(tx, "question", _aged(tx, "question", "at < ?", before, limit)),
+        _delete(tx, "modelcall", _aged(tx, "modelcall", "at < ?", before, limit)),
     ]
     run_rows(tx.connection, "DELETE FROM migration WHERE at < ?", [(before,)])
+    run_rows(tx.connection, "DELETE FROM invitation WHERE expires_at < ?", [(before,)])
+    run_rows(tx.connection, "DELETE FROM peace WHERE until < ?", [(before,)])
     return max(found) == limit
 
 
+_WITHOUT_STRIKE = (
+    "at < ? AND state NOT IN ('asked', 'removing') AND COALESCE(strike_until, 0) <= {now:d}"
+)
+_OF_A_RUN = "(SELECT 1 FROM run WHERE run.id = outbox.event_id)"  # its report needs them
 _OF_NOBODY_UNDER_WAY = f"at < ? AND NOT EXISTS {_ACTIVE.format(id='steprun.enrollment_id')}"
 _SETTLED = (
     "created_at < ? AND state IN ('sent', 'failed', 'dropped')"
-    f" AND NOT EXISTS {_ACTIVE.format(id='outbox.event_id')}"
+    f" AND NOT EXISTS {_ACTIVE.format(id='outbox.event_id')} AND NOT EXISTS {_OF_A_RUN}"
 )
 
 
@@ -62,6 +80,7 @@ def _events(tx: Tx, needed: Mapping[EventKind, int], before: int, limit: int) ->
     for kind, newest in needed.items():
         kept.append(f"(v.kind <> ? OR ({_newer('contact_id')} AND {_newer('group_id')}))")
         params += [kind, newest - 1, newest - 1]
+    kept.append(_NOT_BY_NAME)
     rows = fetch(
         tx.connection,
         "SELECT v.id FROM event v WHERE v.recorded_at < ? AND NOT EXISTS"  # noqa: S608

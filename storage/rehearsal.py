@@ -6,15 +6,12 @@ Only ever used on a scratch database, which is SQLite.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
-from sop.decisions import GiveTag, TakeTag
-from storage.sql import fetch, insert_rows
+from storage.holds import Stretch, stretches
+from storage.sql import fetch, run_rows
 from storage.store import Tx
-from storage.tables import Attribute, Contact, Event
-from storage.tags import change_tags
 
 _WATCH = (
     "CREATE TABLE hold (n INTEGER PRIMARY KEY, outbox_id INTEGER, enrollment_id INTEGER,"
@@ -29,6 +26,11 @@ _WATCH = (
     " INSERT INTO hold (enrollment_id, step, reason, since, until)"
     " VALUES (NEW.id, NEW.step, NEW.waiting, OLD.due_at, NEW.due_at); END",
 )
+
+
+def grow_up(tx: Tx, account: int) -> None:
+    """Let the account be no new one; only `since` makes it young in a rehearsal."""
+    run_rows(tx.connection, "UPDATE account SET first_login_at = 0 WHERE id = ?", [(account,)])
 
 
 def watch_holds(tx: Tx) -> None:
@@ -54,6 +56,7 @@ class Box:
     state: str
     reason: str
     created_at: int
+    due_at: int
     left_at: int | None
 
     @property
@@ -135,13 +138,17 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All that came of a rehearsal, each list in the order it happened."""
+    """All that came of a rehearsal, each list in the order it happened.
+
+    `standstills` are when the account itself held back whatever was due.
+    """
 
     names: dict[int, str]
     boxes: list[Box]
     walks: list[WalkRow]
     runs: list[RunRow]
     holds: list[HoldRow]
+    standstills: list[Stretch]
     traces: list[TraceRow]
     events: list[EventRow]
 
@@ -158,6 +165,7 @@ def read_ledger(connection: Connection, *, start: int) -> Ledger:
         ],
         runs=[RunRow(**dict(zip(_RUN, r, strict=True))) for r in fetch(connection, _RUNS, start)],
         holds=[HoldRow(**dict(zip(_HOLD, r, strict=True))) for r in fetch(connection, _HOLDS)],
+        standstills=stretches(connection),
         traces=[
             TraceRow(**dict(zip(_TRACE, r, strict=True))) for r in fetch(connection, _TRACES, start)
         ],
@@ -172,7 +180,7 @@ _BOX, _WALK, _RUN, _HOLD, _TRACE, _EVENT = (
 )
 _BOXES = (
     "SELECT id, bundle_id, part, conversation_id, in_group, event_id, source, purpose, kind, text,"
-    " state, reason, created_at, left_at FROM outbox WHERE created_at >= ? ORDER BY id"
+    " state, reason, created_at, due_at, left_at FROM outbox WHERE created_at >= ? ORDER BY id"
 )
 _WALKS = (
     "SELECT id, sop, digest, subject_id, state, step, waiting, entered_at, ended_at, because,"
@@ -194,78 +202,3 @@ _EVENTS = (
     " COALESCE(json_extract(data, '$.source'), json_extract(data, '$.from'), ''), recorded_at"
     " FROM event WHERE recorded_at >= ? ORDER BY recorded_at, id"
 )
-
-
-def real_people(connection: Connection) -> list[tuple[Any, ...]]:
-    """Friends: id, external id, name, remark, stage, last wrote, friend since."""
-    return [
-        tuple(row)
-        for row in fetch(
-            connection,
-            "SELECT id, external_id, name, alias, stage, last_message_at, friend_at FROM contact"
-            " WHERE friend = ? ORDER BY id",
-            True,
-        )
-    ]
-
-
-def copy_people(source: Connection, tx: Tx, account: int, *, now: int) -> None:
-    """Copy friends with tags, values and the messages they wrote into the scratch database."""
-    ids = {row[0]: tx.new_id() for row in real_people(source)}
-    insert_rows(
-        tx.connection,
-        Contact,
-        ("id", "account_id", "external_id", "name", "alias", "friend", "friend_at", "stage",
-         "first_seen_at", "last_message_at"),
-        [
-            (ids[r[0]], account, r[1], r[2], r[3], True, r[6], r[4], r[6] or now, r[5])
-            for r in real_people(source)
-        ],
-    )  # fmt: skip
-    _copy_tags(source, tx, ids, now=now)
-    _copy_values(source, tx, ids)
-    _copy_words(source, tx, account, ids)
-
-
-def _copy_tags(source: Connection, tx: Tx, ids: dict[int, int], *, now: int) -> None:
-    rows = fetch(
-        source,
-        "SELECT g.subject_id, tag.name, g.source, g.expires_at FROM tagging g"
-        " JOIN tag ON tag.id = g.tag_id ORDER BY g.at, g.tag_id",
-    )
-    wishes: list[tuple[GiveTag | TakeTag, int | None]] = [
-        (GiveTag(subject_id=ids[subject], tag=tag, source=origin, expires_at=expires), None)
-        for subject, tag, origin, expires in rows
-        if subject in ids
-    ]
-    change_tags(tx, wishes, now=now)
-
-
-def _copy_values(source: Connection, tx: Tx, ids: dict[int, int]) -> None:
-    rows = fetch(source, "SELECT subject_id, key, value, source, at FROM attribute")
-    insert_rows(
-        tx.connection,
-        Attribute,
-        ("subject_id", "key", "value", "source", "at"),
-        [(ids[r[0]], *r[1:]) for r in rows if r[0] in ids],
-    )
-
-
-def _copy_words(source: Connection, tx: Tx, account: int, ids: dict[int, int]) -> None:
-    rows = fetch(
-        source,
-        "SELECT contact_id, kind, at, type FROM event"
-        " WHERE kind IN ('message', 'order') AND from_self = ? ORDER BY id",
-        False,
-    )
-    insert_rows(
-        tx.connection,
-        Event,
-        ("id", "account_id", "kind", "at", "recorded_at", "contact_id", "type", "text",
-         "from_self"),
-        [
-            (tx.new_id(), account, r[1], r[2], r[2], ids[r[0]], r[3], "", False)
-            for r in rows
-            if r[0] in ids
-        ],
-    )  # fmt: skip

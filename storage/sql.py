@@ -10,8 +10,10 @@ from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import SQLModel
+
+LONGEST = 512  # values in one list
 
 
 def dialect_of(connection: Connection) -> str:
@@ -23,6 +25,17 @@ def dialect_of(connection: Connection) -> str:
 def statement(dialect: str, sql: str) -> str:
     """SQL written with `?` placeholders, as the driver of `dialect` wants it."""
     return sql if dialect == "sqlite" else sql.replace("%", "%%").replace("?", "%s")
+
+
+def claiming(connection: Connection, *, of: str = "") -> str:
+    """The end of a SELECT that claims rows: those another process has in hand are passed over.
+
+    `of` names the table whose rows are meant where there are several. On SQLite one process writes
+    at a time anyway.
+    """
+    if connection.dialect.name != "postgresql":
+        return ""
+    return f" FOR UPDATE{' OF ' + of if of else ''} SKIP LOCKED"
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -54,38 +67,32 @@ def insert_rows(
 def run_rows(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Run one `?` statement for every tuple."""
     if rows:
-        with _cursor(connection, sql) as cursor:
-            cursor.executemany(statement(dialect_of(connection), sql), rows)
+        try:
+            _raw(connection).cursor().executemany(statement(connection.dialect.name, sql), rows)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise _told(connection, sql, error) from error
 
 
 def fetch(connection: Connection, sql: str, *params: Any) -> Sequence[Any]:
     """All rows of a `?` query."""
-    with _cursor(connection, sql) as cursor:
-        cursor.execute(statement(dialect_of(connection), sql), params)
+    try:
+        cursor = _raw(connection).execute(statement(connection.dialect.name, sql), params)
         return cursor.fetchall()  # type: ignore[no-any-return]
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _told(connection, sql, error) from error
 
 
-class _cursor:  # a context manager that reads like a function, without a generator's cost
-    """The driver's own cursor: SQLAlchemy's results cost four times what SQLite takes to answer."""
+def _raw(connection: Connection) -> Any:
+    """The driver's own connection: SQLAlchemy's results cost four times what SQLite does."""
+    return connection.connection.dbapi_connection
 
-    __slots__ = ("_connection", "_cursor", "_sql")
 
-    def __init__(self, connection: Connection, sql: str) -> None:
-        self._connection = connection
-        self._sql = sql
-
-    def __enter__(self) -> Any:
-        self._cursor = self._connection.connection.cursor()
-        return self._cursor
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._cursor.close()
-        dialect = self._connection.dialect
-        if isinstance(error, dialect.loaded_dbapi.Error):
-            raise DBAPIError.instance(
-                self._sql, (), error, dialect.loaded_dbapi.Error, hide_parameters=True,
-                dialect=dialect,
-            ) from error  # fmt: skip
+def _told(connection: Connection, sql: str, error: Exception) -> StatementError:
+    """A driver's error as SQLAlchemy's, without the row."""
+    dialect = connection.dialect
+    return DBAPIError.instance(
+        sql, (), error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+    )
 
 
 def fetch_in(
@@ -95,9 +102,31 @@ def fetch_in(
     if not values:
         return ()
     items = list(values)
+    if connection.dialect.name == "postgresql":  # one array: the driver takes its time per value
+        return fetch(
+            connection, _listed(sql.replace("IN {in}", "= ANY {in}"), "(?)"), *params, items
+        )
     out: list[Any] = []
-    for start in range(0, len(items), 500):
-        chunk = items[start : start + 500]
-        marks = ", ".join("?" for _ in chunk)
-        out += fetch(connection, sql.replace("{in}", f"({marks})"), *params, *chunk)
+    for start in range(0, len(items), LONGEST):
+        marks, chunk = in_list(items[start : start + LONGEST])
+        out += fetch(connection, _listed(sql, marks), *params, *chunk)
     return out
+
+
+def in_list(values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """`(?, ?, ...)` and the values for it, the last one repeated up to a power of two.
+
+    Lists of few lengths make few statements, and these stay prepared.
+    """
+    length = 1 << (len(values) - 1).bit_length()
+    return _marks(length), [*values, *[values[-1]] * (length - len(values))]
+
+
+@cache
+def _marks(count: int) -> str:
+    return f"({', '.join('?' * count)})"
+
+
+@lru_cache(maxsize=4_096)
+def _listed(sql: str, marks: str) -> str:
+    return sql.replace("{in}", marks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sop.conditions import Condition
 from storage.conditions import clause_of
-from storage.sql import fetch, run_rows
+from storage.sql import fetch, in_list, run_rows
 from storage.store import Tx
 
 FIRST_STAGE = "引入期"
@@ -33,22 +33,21 @@ def move_stages(
 ) -> list[StageMove]:
     """Move contacts to the first stage whose condition holds, else to 引入期.
 
-    Looks at `contacts`, or at everybody; moves at most `limit` and returns them.
+    Looks at `contacts` of the account, or at everybody; moves at most `limit` and returns them.
     """
     if not stages or (contacts is not None and not contacts):
         return []
     sql, params = _stage_sql(tx, stages, now)
-    where, held = "account_id = ?", list[int]()
-    if contacts is not None:
-        held = list(contacts)
-        where += f" AND id IN ({', '.join('?' for _ in held)})"
+    where, asked = "account_id = ?", list[object]([account])
+    if contacts is not None:  # with the account beside them, SQLite reads all of its contacts
+        marks, held = in_list(list(contacts))
+        where, asked = f"id IN {marks}", [*held]
     rows = fetch(
         tx.connection,
         f"WITH seen AS MATERIALIZED (SELECT id, stage, {sql} AS now_in FROM contact WHERE {where})"  # noqa: S608
         " SELECT id, stage, now_in FROM seen WHERE stage <> now_in ORDER BY id LIMIT ?",
         *params,
-        account,
-        *held,
+        *asked,
         limit,
     )
     run_rows(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,18 +22,22 @@ from sqlalchemy.pool import NullPool
 
 from sop.errors import StorageError, refusal
 from storage.ids import Ids
-from storage.migrate import upgrade
+from storage.migrate import is_current, upgrade
+from storage.presence import Presence
 from storage.sql import fetch
 
 T = TypeVar("T")
+PATIENCE = 10.0  # seconds
+STATEMENTS = 1_000  # kept prepared; a turn runs some 300 different ones, and the default is 128
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA busy_timeout = 10000",
     "PRAGMA foreign_keys = ON",
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 10000",
 )
+# A PostgreSQL that went away without a word is noticed within 10 s.
+_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +57,22 @@ class Store:
 
     `url` is SQLAlchemy's; a relative SQLite path is taken from `root`. Raises `StorageError` with
     what to do when it cannot be opened. `scratch` is for a database nobody will miss: it is not
-    flushed to the disk, and its only user waits for it anyway.
+    flushed to the disk, it commits only when somebody reads, and its only user waits for it anyway.
+    `patience`: seconds to wait for another program that writes, before the database is in trouble.
     """
 
-    def __init__(self, url: str, *, root: Path = Path(), scratch: bool = False) -> None:
+    def __init__(
+        self, url: str, *, root: Path = Path(), scratch: bool = False, patience: float = PATIENCE
+    ) -> None:
         self._scratch = scratch
-        self._engine = _make_engine(_resolve(url, root))
+        self._engine = _make_engine(_resolve(url, root), patience=patience)
         if scratch:
             event.listen(self._engine, "connect", _hurry)
         self._ids = Ids()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="siyu-writer")
         self._connection: Connection | None = None
+        self._presence: Presence | None = None
+        self._guard: Callable[[Connection], None] = lambda _connection: None
         try:
             upgrade(self._engine)
         except BaseException as error:
@@ -83,9 +93,25 @@ class Store:
             return self._write(work)
         return self._thread.submit(self._write, work).result()
 
+    @property
+    def shared(self) -> bool:
+        """Whether processes of other hosts may use the database, too."""
+        return self._engine.dialect.name == "postgresql"
+
+    def guard(self, check: Callable[[Connection], None]) -> None:
+        """From here on begin every transaction with `check`; what it raises rolls it back."""
+        self._guard = check
+
+    def aside(self, work: Callable[[Connection], T]) -> T:
+        """A short transaction beside the writer thread, where storage is shared. Waits for it."""
+        with self._engine.begin() as connection:
+            return work(connection)
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection to read from, beside the writer; sees committed data only."""
+        if self._scratch and self._connection is not None:
+            self._connection.commit()
         with self._engine.connect() as connection, connection.begin():
             yield connection
 
@@ -98,48 +124,117 @@ class Store:
     def _write(self, work: Callable[[Tx], T]) -> T:
         if self._connection is None:
             self._connection = self._engine.connect().execution_options(siyu_writes=True)
+            if self._engine.url.get_backend_name() == "sqlite" and not self._scratch:
+                self._presence = Presence(Path(str(self._engine.url.database)))
         try:
+            if self._scratch:
+                return self._scribble(work, self._connection)
+            if self._presence is not None:
+                self._presence.check()
             with self._connection.begin():
-                return work(Tx(self._connection, self._ids))
+                self._guard(self._connection)
+                done = work(Tx(self._connection, self._ids))
+            if self._presence is not None:
+                self._presence.note()
+            return done
         except BaseException:
             self._ids.reset()
             raise
 
+    def _scribble(self, work: Callable[[Tx], T], connection: Connection) -> T:
+        """One long transaction with a mark before each piece of work, to go back to."""
+        if not connection.in_transaction():
+            connection.begin()
+        fetch(connection, "SAVEPOINT work")
+        try:
+            done = work(Tx(connection, self._ids))
+        except BaseException:
+            fetch(connection, "ROLLBACK TO work")
+            raise
+        finally:
+            fetch(connection, "RELEASE work")
+        return done
+
     def _hang_up(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            self._connection.close()  # a scratch database is thrown away with what is not committed
 
 
-def _resolve(url: str, root: Path) -> URL:
+@contextmanager
+def reading(url: str, *, root: Path = Path()) -> Iterator[Connection]:
+    """A database as it stands, which is neither changed nor brought to the newest schema.
+
+    Raises `StorageError` where there is none, or it is of another version of Siyu.
+    """
+    resolved = _resolve(url, root, make=False)
+    if resolved.get_backend_name() == "sqlite" and not Path(str(resolved.database)).exists():
+        raise StorageError(f"还没有数据库 {resolved.database}。先跑过 siyu run，才有真实的好友。")
+    engine = _make_engine(resolved, reads=True)
+    try:
+        with engine.connect() as connection, connection.begin():
+            if not is_current(connection):
+                raise StorageError(
+                    "数据库和这个 Siyu 的版本不一样，这里只读不改。先用 siyu doctor 看一看，再来。"
+                )
+            yield connection
+    except DBAPIError as error:
+        raise StorageError(_why_not(error, engine.url)) from error
+    finally:
+        engine.dispose()
+
+
+def file_of(url: str, *, root: Path = Path()) -> Path | None:
+    """The SQLite file behind a database's address; None where it is no file."""
+    found = _resolve(url, root)
+    in_file = found.get_backend_name() == "sqlite" and found.database not in (None, "", ":memory:")
+    return Path(str(found.database)) if in_file else None
+
+
+def password_of(url: str) -> str:
+    """The password in a database's address, or an empty string."""
+    return str(make_url(url).password or "")
+
+
+def _resolve(url: str, root: Path, *, make: bool = True) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise StorageError(f"storage 写得不对：{url!r}，应如 sqlite:///data/siyu.db") from error
+        raise StorageError("storage 写得不对，应如 sqlite:///data/siyu.db") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         return parsed
     path = root / str(parsed.database)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"建不了数据文件夹 {path.parent}：{refusal(error)}") from error
     return parsed.set(database=str(path))
 
 
-def _make_engine(url: URL) -> Engine:
+def _make_engine(url: URL, *, reads: bool = False, patience: float = PATIENCE) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, hide_parameters=True, pool_size=2)
+        return create_engine(url, hide_parameters=True, pool_size=3, connect_args=_PATIENCE)
     engine = create_engine(
-        url, hide_parameters=True, poolclass=NullPool, connect_args={"check_same_thread": False}
+        url,
+        hide_parameters=True,
+        poolclass=NullPool,
+        connect_args={"check_same_thread": False, "cached_statements": STATEMENTS},
     )
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", _prepare_to_read if reads else partial(_prepare, patience))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _prepare(connection: Any, _record: Any) -> None:
+def _prepare(patience: float, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # pysqlite must not begin by itself: `_begin` does
+    connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+
+
+def _prepare_to_read(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA query_only = ON")
 
 
 def _hurry(connection: Any, _record: Any) -> None:

@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from sop.events import Person
 from sop.rules import EVENT_NAMES
 from storage.events import last_lines
+from storage.holds import open_holds, why_queued
+from storage.scored import score_lines
 from storage.search import Found
 from storage.sql import fetch, fetch_in
 from storage.words import STATES, said
@@ -61,31 +63,29 @@ def outbox(
     connection: Connection,
     *,
     zone: ZoneInfo,
+    now: int,
     states: Sequence[str] = (),
-    conversation: int | None = None,
     limit: int = 0,
 ) -> list[dict[str, Any]]:
     """Outbox rows, oldest first; the last `limit` of them when it is not 0."""
-    where, params = ["1 = 1"], list[Any]()
-    if states:
-        where.append(f"o.state IN ({', '.join('?' for _ in states)})")
-        params += states
-    if conversation is not None:
-        where.append("o.conversation_id = ?")
-        params.append(conversation)
+    where = f"o.state IN ({', '.join('?' for _ in states)})" if states else "1 = 1"
     rows = fetch(
         connection,
         "SELECT o.id, o.in_group, contact.name, contact.external_id, room.name,"  # noqa: S608
         " room.external_id, o.kind, o.purpose, o.state, o.reason, o.because, o.text, o.source,"
-        " o.created_at, o.due_at, o.sent_at, o.attempts, o.conversation_id, o.event_id"
-        " FROM outbox o"
+        " o.created_at, o.due_at, o.sent_at, o.attempts, o.conversation_id, o.event_id,"
+        " o.account_id FROM outbox o"
         " LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
-        f" WHERE {' AND '.join(where)} ORDER BY o.id DESC {'LIMIT ?' if limit else ''}",
-        *params,
+        f" WHERE {where} ORDER BY o.id DESC {'LIMIT ?' if limit else ''}",
+        *states,
         *([limit] if limit else []),
     )
-    return [_outbox_row(r, zone) for r in reversed(rows)]
+    held = open_holds(connection)
+    return [
+        _outbox_row(r, zone, why_queued(held, r[8], r[9], r[14], r[19], now))
+        for r in reversed(rows)
+    ]
 
 
 def detail(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) -> dict[str, Any]:
@@ -171,6 +171,7 @@ def portrait(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) ->
         lines.append("，".join(x for x in (friend, row["stage"]) if x))
         if row["paused"]:
             lines.append(f"人工接管中：{row['paused']['because']}")
+        lines += score_lines(connection, who.id, now=now)
     tags = [tag["name"] for tag in _tags(connection, [who.id], zone, now).get(who.id, [])]
     lines.append(f"标签：{'、'.join(tags) if tags else '还没有'}")
     for at, speaker, text in last_lines(connection, who.id, in_group=who.is_group, count=5):
@@ -179,7 +180,7 @@ def portrait(connection: Connection, who: Found, *, zone: ZoneInfo, now: int) ->
     return "\n".join(lines)
 
 
-def _outbox_row(r: Any, zone: ZoneInfo) -> dict[str, Any]:
+def _outbox_row(r: Any, zone: ZoneInfo, reason: str) -> dict[str, Any]:
     who = {
         "id": r[17],
         "name": (r[4] if r[1] else r[2]) or "",
@@ -191,7 +192,7 @@ def _outbox_row(r: Any, zone: ZoneInfo) -> dict[str, Any]:
         "kind": r[6],
         "purpose": r[7],
         "state": r[8],
-        "reason": r[9],
+        "reason": reason,
         "because": r[10],
         "text": r[11],
         "source": r[12],
@@ -285,16 +286,18 @@ def since(connection: Connection, after: int) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: int(row["id"]))
 
 
-def unsettled(connection: Connection) -> dict[int, tuple[str, str, str, str]]:
+def unsettled(connection: Connection, *, now: int) -> dict[int, tuple[str, str, str, str]]:
     """Messages that are not sent: id → (state, name, text, reason)."""
     rows = fetch(
         connection,
-        "SELECT o.id, o.state, COALESCE(contact.name, room.name, ''), o.text, o.reason"
+        "SELECT o.id, o.state, COALESCE(contact.name, room.name, ''), o.text, o.reason, o.due_at,"
+        " o.account_id"
         " FROM outbox o LEFT JOIN contact ON contact.id = o.conversation_id"
         " LEFT JOIN room ON room.id = o.conversation_id"
         " WHERE o.state IN ('queued', 'failed', 'unknown', 'dropped')",
     )
-    return {r[0]: (r[1], r[2], r[3], r[4]) for r in rows}
+    held = open_holds(connection)
+    return {r[0]: (r[1], r[2], r[3], why_queued(held, r[1], r[4], r[5], r[6], now)) for r in rows}
 
 
 def _tag_source(data: Any) -> str:

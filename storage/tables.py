@@ -51,6 +51,34 @@ class Account(SQLModel, table=True):
     opened: int = 0  # times in a row the circuit opened
     circuit_until: int | None = _number(null=True)
     circuit_because: str = _text()
+    first_login_at: int | None = _number(null=True)
+    care_until: int | None = _number(null=True)  # goes slow until then
+    care_because: str = _text()
+
+
+class Lease(SQLModel, table=True):
+    """Which process acts for an account, and until when by PostgreSQL's clock (`storage.lease`)."""
+
+    account_id: int = _id()
+    holder: str = _text()  # the process's own word; empty when nobody holds it
+    host: str = _text()
+    pid: int = 0
+    folder: str = _text()
+    place: str = _text()  # the workspace on its host, where one process runs at a time
+    endpoint: str = _text()  # the gateway
+    taken_at: int = _number()
+    expires_at: int = _number()
+
+
+class AccountSignal(SQLModel, table=True):
+    """Something that went wrong with an account, or what was done about it."""
+
+    __table_args__ = (Index("accountsignal_at", "account_id", "at"),)
+    id: int = _id()
+    account_id: int = _number()
+    at: int = _number()
+    kind: str  # logout | slow | stopped | resumed
+    because: str = _text()
 
 
 class Contact(SQLModel, table=True):
@@ -82,6 +110,9 @@ class Group(SQLModel, table=True):
     owner_external_id: str = ""
     gone: bool = False  # the bot is no longer in it
     first_seen_at: int = _number()
+    binding: str = ""  # bound | asked | left; empty where `groups:` has no entry for it
+    entry: str = _text()  # the `match` of the entry it is bound to
+    missing_at: int | None = _number(null=True)  # since when rosters do not list it
 
 
 class Member(SQLModel, table=True):
@@ -147,7 +178,7 @@ class Event(SQLModel, table=True):
             sqlite_where=text("external_id IS NOT NULL"),
             postgresql_where=text("external_id IS NOT NULL"),
         ),
-        Index("event_contact", "contact_id", "at"),
+        Index("event_contact", "contact_id", "kind", "at"),
         Index(
             "event_group",
             "group_id",
@@ -168,6 +199,7 @@ class Event(SQLModel, table=True):
     text: str = _text()
     from_self: bool = False
     data: dict[str, Any] | None = _json()
+    amount: int | None = _number(null=True)  # of an order, in cents; less than 0 of a refund
 
 
 class Outbox(SQLModel, table=True):
@@ -207,6 +239,7 @@ class Outbox(SQLModel, table=True):
             "outbox_left",
             "account_id",
             "left_at",
+            "kind",
             sqlite_where=text("left_at IS NOT NULL"),
             postgresql_where=text("left_at IS NOT NULL"),
         ),
@@ -235,6 +268,25 @@ class Outbox(SQLModel, table=True):
     sent_at: int | None = _number(null=True)
     external_id: str | None = None
     hours: str = _text()  # the window a touch keeps to, as `09:00-21:00`
+
+
+class AccountHold(SQLModel, table=True):
+    """A stretch of time in which nothing left an account; `until` None while it lasts."""
+
+    __table_args__ = (
+        Index(
+            "accounthold_open",
+            "account_id",
+            unique=True,
+            sqlite_where=text("until IS NULL"),
+            postgresql_where=text("until IS NULL"),
+        ),
+    )
+    id: int = _id()
+    account_id: int = _number()
+    at: int = _number()
+    until: int | None = _number(null=True)
+    because: str = _text()
 
 
 class Cooldown(SQLModel, table=True):
@@ -313,6 +365,7 @@ class Enrollment(SQLModel, table=True):
     digest: str
     subject_id: int = _number()
     in_group: bool = False
+    group_id: int | None = _number(null=True)  # of a member's walk: the group they are a member of
     state: str = "active"  # active | done | goal | exited | removed
     step: str
     phase: str = "step"  # step | reply | wait

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sop.decisions import GiveTag, TakeTag
@@ -67,6 +67,7 @@ def change_tags(
     held = tags_of(tx, {wish.subject_id for wish, _ in wishes}, now=now)
     changes: list[TagChange] = []
     ids: dict[str, int] = {}
+    given: list[tuple[GiveTag, int, int | None]] = []
     for wish, event_id in wishes:
         have = held[wish.subject_id]
         match wish:
@@ -74,6 +75,9 @@ def change_tags(
                 gone = [t for t in have if t in wish.tags or t.split("/")[0] in wish.tags]
             case GiveTag():
                 gone = [t for t in have if t in wish.replaces]
+        if gone:  # what was given before may be taken now
+            _give(tx, given, now)
+            given.clear()
         for name in gone:
             have.remove(name)
             _take(tx, wish.subject_id, name)
@@ -81,10 +85,11 @@ def change_tags(
         if isinstance(wish, GiveTag):
             if wish.tag not in ids:
                 ids[wish.tag] = _tag_id(tx, wish.tag)
-            _give(tx, wish, ids[wish.tag], event_id, now)
+            given.append((wish, ids[wish.tag], event_id))
             if wish.tag not in have:
                 have.append(wish.tag)
                 changes.append(TagChange(wish.subject_id, wish.tag, True, wish.source, event_id))
+    _give(tx, given, now)
     return changes
 
 
@@ -104,32 +109,29 @@ def expire_tags(tx: Tx, account: int, *, now: int, limit: int = 500) -> list[Tag
     return [TagChange(subject, name, False, "expired", None) for subject, name in rows]
 
 
-def next_expiry(tx: Tx, account: int) -> int | None:
-    """When the next tag of an account's contacts and groups expires, ms UTC."""
-    rows = fetch(
-        tx.connection,
-        f"SELECT tagging.expires_at FROM tagging {_OWNED} AND tagging.expires_at IS NOT NULL"  # noqa: S608
-        " ORDER BY tagging.expires_at LIMIT 1",  # MIN would read every tag that expires
-        account,
-    )
-    return int(rows[0][0]) if rows else None
-
-
 def _tag_id(tx: Tx, name: str) -> int:
     rows = fetch(tx.connection, "SELECT id FROM tag WHERE name = ?", name)
     if rows:
         return int(rows[0][0])
-    new = tx.new_id()
-    insert_rows(tx.connection, Tag, ("id", "name"), [(new, name)])
-    return new
+    insert_rows(
+        tx.connection,
+        Tag,
+        ("id", "name"),
+        [(tx.new_id(), name)],
+        extra="ON CONFLICT (name) DO NOTHING",  # another process may have been faster
+    )
+    return int(fetch(tx.connection, "SELECT id FROM tag WHERE name = ?", name)[0][0])
 
 
-def _give(tx: Tx, wish: GiveTag, tag: int, event_id: int | None, now: int) -> None:
+def _give(tx: Tx, given: Sequence[tuple[GiveTag, int, int | None]], now: int) -> None:
     insert_rows(
         tx.connection,
         Tagging,
         ("subject_id", "tag_id", "source", "event_id", "at", "expires_at"),
-        [(wish.subject_id, tag, wish.source, event_id, now, wish.expires_at)],
+        [
+            (wish.subject_id, tag, wish.source, event_id, now, wish.expires_at)
+            for wish, tag, event_id in given
+        ],
         extra=_RENEW,
     )
 

@@ -9,9 +9,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
+from storage.holds import open_holds, why_queued
+from storage.house import told_invitations
+from storage.scored import told_points
 from storage.search import Found
 from storage.sql import fetch
 from storage.story import event_name, iso
+from storage.told_pushes import told_pushes
 from storage.walked import Told, labels, told_walks
 from storage.words import PURPOSES, said
 
@@ -26,14 +30,18 @@ def explain(
 ) -> list[dict[str, Any]]:
     """The story of a contact or group in order: `at`, `what`, `outcome`, `because`, `refs`.
 
-    With `now`, what walks under way wait for comes last; with `sop`, only what concerns that SOP.
+    With `now`, why messages wait that are due, and last what walks under way wait for; with `sop`,
+    only what concerns that SOP.
     """
     named = labels(connection, subject.id)
     rows = [
         *(_by_step(row, named) for row in _told_events(connection, subject)),
-        *_told_messages(connection, subject),
+        *_told_messages(connection, subject, now),
         *_told_traces(connection, subject),
+        *told_points(connection, subject.id),
         *told_walks(connection, subject.id, zone=zone, now=now),
+        *told_pushes(connection, subject.id),
+        *told_invitations(connection, subject.id, zone=zone, now=now),
     ]
     rows = [row for row in rows if sop is None or _concerns(row[5], sop)]
     rows.sort(key=lambda row: row[:2])
@@ -90,15 +98,17 @@ def _told_event(row: Any) -> Told:
     return recorded_at, id_, what, "happened", because, refs
 
 
-def _told_messages(connection: Connection, who: Found) -> list[Told]:
+def _told_messages(connection: Connection, who: Found, now: int | None) -> list[Told]:
     rows = fetch(
         connection,
         "SELECT id, created_at, purpose, kind, text, state, reason, because, event_id, source,"
-        " sent_at FROM outbox WHERE conversation_id = ?",
+        " due_at, account_id FROM outbox WHERE conversation_id = ?",
         who.id,
     )
     out: list[Told] = []
-    for id_, at, purpose, _kind, text, state, reason, because, event_id, source, _sent in rows:
+    held = open_holds(connection)
+    for id_, at, purpose, _kind, text, state, own, because, event_id, source, due, account in rows:
+        reason = why_queued(held, state, own, due, account, now)
         flat = " ".join(text.split())
         refs = {"outbox": id_, "event": event_id, "source": source}
         sentence = f"{because}；{reason}" if reason else because

@@ -22,6 +22,8 @@ _WORDS = {
 
 def trouble_of(error: Exception) -> DatabaseTrouble | None:
     """The trouble an error is a sign of; None when the database is not to blame."""
+    if isinstance(error, DatabaseTrouble):
+        return error
     if not isinstance(error, DBAPIError):
         return None
     text = str(error.orig).lower()

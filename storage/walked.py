@@ -24,7 +24,7 @@ ENDINGS = {
     State.EXITED: "退出",
     State.REMOVED: "被移出",
 }
-_LAST = 1 << 62  # as an id: after everything else of the same moment
+LAST = 1 << 62  # as an id: after everything else of the same moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +122,7 @@ def told_walks(
         for walk in walks:
             if walk.state is State.ACTIVE:
                 words = waits_for(walk, zone=zone, now=now, paused=walk.version.id in still)
-                out.append((now, _LAST, step_label(walk, walk.step), "waiting", words, _refs(walk)))
+                out.append((now, LAST, step_label(walk, walk.step), "waiting", words, _refs(walk)))
     return out
 
 
@@ -146,7 +146,7 @@ def _told_walk(walk: Walked) -> Iterator[Told]:
     yield walk.entered_at, walk.id, walk.title, "entered", walk.because, entered
     if walk.ended_at is not None:
         words = ending_words(walk)
-        yield walk.ended_at, _LAST, walk.title, "ended", words, {**refs, "state": walk.state}
+        yield walk.ended_at, LAST, walk.title, "ended", words, {**refs, "state": walk.state}
 
 
 def _told_run(walk: Walked, run: Ran) -> Told:

@@ -17,6 +17,7 @@ from sop.facets import enter_words
 from sop.sequences import Sop
 from sop.wording import condition_words, event_words, match_words, parts
 from storage.conditions import answers
+from storage.holds import open_holds, why_queued
 from storage.search import Found
 from storage.sql import fetch
 from storage.walked import (
@@ -148,8 +149,8 @@ def _ran(asked: Asked, walk: Walked, runs: list[Ran]) -> Iterator[str]:
 def _done(asked: Asked, walk: Walked, run: Ran) -> Iterator[str]:
     messages = fetch(
         asked.connection,
-        "SELECT state, reason, text, sent_at, due_at FROM outbox WHERE conversation_id = ?"
-        " AND source = ? AND event_id = ? AND created_at = ? ORDER BY id",
+        "SELECT state, reason, text, sent_at, due_at, account_id FROM outbox"
+        " WHERE conversation_id = ? AND source = ? AND event_id = ? AND created_at = ? ORDER BY id",
         asked.who.id,
         f"sop:{walk.version.id}/{run.step}",
         walk.id,
@@ -171,7 +172,8 @@ def _done(asked: Asked, walk: Walked, run: Ran) -> Iterator[str]:
 
 
 def _message(asked: Asked, row: Any) -> str:
-    state, reason, text, sent_at, due_at = row
+    state, own, text, sent_at, due_at, account = row
+    reason = why_queued(open_holds(asked.connection), state, own, due_at, account, asked.now)
     said = f"「{' '.join(text.split())[:40]}」"
     match state:
         case "sent":

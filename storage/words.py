@@ -22,6 +22,11 @@ OUTCOMES = STATES | {
     "timeout": "没等到",
     "waiting": "等着",
     "ended": "结束",
+    "scored": "记分",
+    "taken": "收回",
+    "handed": "转给人",
+    "joined": "进群了",
+    "lapsed": "作废",
 }
 PURPOSES = {"reply": "回复", "touch": "触达", "notice": "通知"}
 TYPE_NAMES = {

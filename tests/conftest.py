@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import uuid
 from collections import Counter
@@ -14,13 +15,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
+from storage.store import Store
 from tests.gateway.gateway import Gateway, missing
 from tests.support import Perform, Play, ReachedOut, on_stage, workspace
 
 POSTGRES = "SIYU_TEST_POSTGRES"
+settings.register_profile("siyu", deadline=None, derandomize=True)  # no test depends on wall time
+settings.load_profile("siyu")
 _LOOPBACK = ("127.", "::1", "localhost")
 _connect, _connect_ex = socket.socket.connect, socket.socket.connect_ex
 
@@ -151,16 +156,24 @@ def bare_postgres(postgres_schema: str) -> Iterator[str]:
 @pytest.fixture(
     params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)],
 )
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """A database of each kind, without rows."""
-    if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'siyu.db'}"
+    kind = "postgres_url" if request.param == "postgres" else "sqlite_url"
+    return str(request.getfixturevalue(kind))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SQLite without rows: to migrate one took most of the time of a small test."""
+    file = tmp_path_factory.mktemp("migrated") / "siyu.db"
+    Store(f"sqlite:///{file}").close()
+    return file
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path, migrated: Path) -> str:
     """A database file of SQLite, for what does not depend on the kind."""
+    shutil.copyfile(migrated, tmp_path / "siyu.db")
     return f"sqlite:///{tmp_path / 'siyu.db'}"
 
 

@@ -17,6 +17,7 @@ from sop.decisions import Purpose
 from sop.events import Event, EventKind
 from sop.messages import Text, summary
 from sop.times import DAY, HOUR, MINUTE, SECOND
+from storage import story
 from storage.apply import Changes, Message, apply
 from storage.sql import fetch
 from storage.store import Store, Tx
@@ -190,7 +191,10 @@ class Play:
 
     def outbox(self) -> list[tuple[Any, ...]]:
         """(text, state, reason) of every message, in the order they were meant."""
-        return list(self.rows("SELECT text, state, reason FROM outbox ORDER BY id"))
+        zone, now = self.stage.bot.heart.settings.zone, self.stage.clock.now()
+        with self.stage.store.read() as connection:
+            rows = story.outbox(connection, zone=zone, now=now)
+        return [(row["text"], row["state"], row["reason"]) for row in rows]
 
     def states(self) -> list[str]:
         """The state of every message, in the order they were meant."""

@@ -78,9 +78,12 @@ class Address:
 class NotSent(SiyuError):
     """网关明确表示没有发出。"""
 
-    def __init__(self, message: str | None = None, *, retry: bool = True) -> None:
+    def __init__(
+        self, message: str | None = None, *, retry: bool = True, ours: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry = retry  # False when trying again cannot help (not a friend, no such group)
+        self.ours = ours  # the trouble came before the gateway, and says nothing of the account
 
 
 class Channel(Protocol):

@@ -14,9 +14,10 @@ from enum import StrEnum
 
 from bot.channels.port import Address, Capability, NotSent, Sink, Status, StatusKind
 from sop.events import Event, EventKind, MessageType, Person, Room
-from sop.messages import Accept, Body, Card, Link, Media, MiniProgram, Text
+from sop.messages import Accept, Body, Card, Invite, Link, Media, MiniProgram, Moment, Remove, Text
 
 SELF_ID = "wxid_self"
+DIRECT = 40  # members up to which WeChat lets in whom a member invites, without asking them
 _MEDIA_TYPES = {
     "image": MessageType.IMAGE,
     "file": MessageType.FILE,
@@ -55,6 +56,9 @@ class World:
     people: dict[str, Person] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
     deliveries: list[Delivery] = field(default_factory=list)
+    moments: list[Delivery] = field(default_factory=list)  # what was posted, in order
+    invited: list[tuple[str, str]] = field(default_factory=list)  # (group, person), to be accepted
+    lacks: frozenset[Capability] = frozenset()  # what this world's channel cannot do
     topics: dict[str, str] = field(default_factory=dict)
     announcements: dict[str, str] = field(default_factory=dict)
     failures: deque[Failure] = field(default_factory=deque)
@@ -78,12 +82,14 @@ class World:
         self.people[external_id] = person
         return person
 
-    def add_group(self, external_id: str, topic: str, members: Sequence[str]) -> Room:
+    def add_group(
+        self, external_id: str, topic: str, members: Sequence[str], *, owner: str = SELF_ID
+    ) -> Room:
         """Put a group with the account in it into the world."""
         room = Room(
             external_id=external_id,
             topic=topic,
-            owner_id=SELF_ID,
+            owner_id=owner,
             members=tuple(self.people[m] for m in members),
         )
         self.rooms[external_id] = room
@@ -107,8 +113,8 @@ class SimulatorChannel:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Everything: it is our own world."""
-        return frozenset(Capability)
+        """Everything, it is our own world; but for what a play takes away."""
+        return frozenset(Capability) - self.world.lacks
 
     # --- the port ---------------------------------------------------------------------------
 
@@ -144,18 +150,37 @@ class SimulatorChannel:
         if isinstance(body, Accept):
             await self._confirm(to.external_id)
             return None
+        if isinstance(body, Remove):
+            await self.remove_member(to.external_id, body.contact_id)
+            return None
+        if isinstance(body, Moment):
+            return self._publish(to, body, failure)
         self._must_exist(to)
+        if isinstance(body, Invite):
+            self._must_exist(Address(external_id=body.group_id, group=True))
         delivery = Delivery(world.now(), to, body, world.next_id("out"))
         world.deliveries.append(delivery)
         if self.on_delivery is not None:
             self.on_delivery(delivery)
         if failure is Failure.DROP:
             raise TimeoutError
-        if world.echoes:
+        if isinstance(body, Invite):
+            await self.add_member(body.group_id, to.external_id)
+        elif world.echoes:
             await self._echo(delivery)
         if failure is Failure.NO_ANSWER:
             raise TimeoutError
-        return None if failure is Failure.NO_ID else delivery.external_id
+        unnamed = failure is Failure.NO_ID or isinstance(body, Invite)
+        return None if unnamed else delivery.external_id
+
+    def _publish(self, to: Address, body: Moment, failure: Failure | None) -> str | None:
+        if Capability.MOMENT in self.world.lacks:
+            raise NotSent("这个网关发不了朋友圈", retry=False)
+        posted = Delivery(self.world.now(), to, body, self.world.next_id("moment"))
+        self.world.moments.append(posted)
+        if failure in (Failure.DROP, Failure.NO_ANSWER):
+            raise TimeoutError
+        return None if failure is Failure.NO_ID else posted.external_id
 
     async def set_alias(self, contact_id: str, alias: str) -> None:
         """Set a remark."""
@@ -170,11 +195,19 @@ class SimulatorChannel:
         self.world.announcements[group_id] = text
 
     async def add_member(self, group_id: str, contact_id: str) -> None:
-        """Bring a contact into a group; joins at once."""
-        await self.join(group_id, [contact_id], by=SELF_ID)
+        """Bring a contact into a group; where it is large, they get a card and have to accept."""
+        if len(self.world.rooms[group_id].members) < DIRECT:
+            await self.join(group_id, [contact_id], by=SELF_ID)
+            return
+        self.world.invited.append((group_id, contact_id))
+        card = Link(url="https://support.weixin.qq.com/", title="邀请你加入群聊")
+        to = Address(external_id=contact_id)
+        if self.world.echoes:
+            await self._echo(Delivery(self.world.now(), to, card, self.world.next_id("card")))
 
     async def remove_member(self, group_id: str, contact_id: str) -> None:
         """Remove a member."""
+        self._must_exist(Address(external_id=group_id, group=True))
         await self.leave(group_id, contact_id, by=SELF_ID)
 
     # --- what people do -----------------------------------------------------------------------
@@ -220,9 +253,10 @@ class SimulatorChannel:
         """A person becomes a friend without asking first."""
         await self._confirm(who)
 
-    async def order(self, who: str) -> None:
+    async def order(self, who: str, *, cents: int | None = None) -> None:
         """A person buys something, as a shop's system would report it."""
-        await self._event(EventKind.ORDER, "order", contact=self.world.people[who])
+        data = {"amount": cents} if cents is not None else {}
+        await self._event(EventKind.ORDER, "order", contact=self.world.people[who], data=data)
 
     async def unfriend(self, who: str) -> None:
         """A person ends the friendship."""
@@ -243,6 +277,11 @@ class SimulatorChannel:
             group=self._room(group),
             by=None if by is None else self.world.people.get(by, self.world.me),
         )
+
+    async def accept(self, group: str, who: str) -> None:
+        """A person taps on the card that invites them into a group."""
+        self.world.invited.remove((group, who))
+        await self.join(group, [who], by=SELF_ID)
 
     async def leave(self, group: str, who: str, *, by: str | None = None) -> None:
         """A member leaves a group, or is removed by someone."""
@@ -341,7 +380,7 @@ class SimulatorChannel:
 
 def _type_of(body: Body) -> MessageType:
     match body:
-        case Text() | Accept():
+        case Text() | Accept() | Invite() | Moment() | Remove():
             return MessageType.TEXT
         case Media():
             return _MEDIA_TYPES[body.kind]

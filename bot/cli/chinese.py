@@ -148,6 +148,8 @@ def _should(error: click.BadParameter) -> str:
     match error.param.type if error.param else None:
         case click.Choice() as choice:
             return f"只能写 {'、'.join(choice.choices)} 里的一个"
+        case click.IntRange(min=int() as least, max=int() as most):
+            return f"要写 {least} 到 {most} 的整数"
         case click.types.IntParamType():
             return "要写一个整数"
         case _:

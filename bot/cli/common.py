@@ -68,15 +68,15 @@ def opened(root: Path) -> Iterator[tuple[Workspace, Store]]:
         store.close()
 
 
-def seek(connection: Any, name: str) -> Found:
-    """The contact or group that is called so."""
+def seek(connection: Any, name: str, *, else_: str = "siyu contacts 看看都有谁") -> Found:
+    """The contact or group that is called so; `else_` says where all of them are listed."""
     typed = visible(name.encode(errors="replace").decode()).strip()
     if not typed:
         raise NotFound("名字是空的。写上名字，或者 # 加编号，比如 #12。")
     try:
         return find(connection, typed)
     except NotFound as error:
-        raise NotFound(f"{error}。用 siyu contacts 看看都有谁。") from None
+        raise NotFound(f"{error}。用 {else_}。") from None
 
 
 def show(lines: Iterable[str]) -> None:

@@ -23,6 +23,7 @@ from sop.definitions import Definitions
 from sop.errors import NotFound, SiyuError
 from sop.sequences import Sop
 from storage.telling import explain as story_of
+from storage.told_pushes import why_no_push
 from storage.walked import walks_of
 from storage.whynot import Asked, why_not, why_not_rule
 
@@ -32,7 +33,7 @@ from storage.whynot import Asked, why_not, why_not_rule
 @workspace_option
 @json_option
 @click.option("--sop", "sop_id", metavar="SOP", help="只看跟这个 SOP 有关的")
-@click.option("--why-not", "step", metavar="步骤", help="只答这一步（或这条规则）为什么没有做")
+@click.option("--why-not", "step", metavar="步骤", help="只答这一步（规则、群发）为什么没有做")
 def explain(name: str, root: Path, as_json: bool, sop_id: str | None, step: str | None) -> None:
     """从头讲一个人（或群）的故事：发生了什么，发了什么，什么没发，各是为什么。"""
     with opened(root) as (workspace, store), store.read() as connection:
@@ -60,13 +61,17 @@ def _answer(asked: Asked, definitions: Definitions, sop_id: str | None, step: st
         return why_not(asked, _with_step(asked, found, step), step)
     rule = next((rule for rule in definitions.rules if rule.id == step), None)
     choices = _sops_with(asked, definitions, step)
+    if rule is None and not choices and any(push.id == step for push in definitions.pushes):
+        return [f"群发 {step}：{why_no_push(asked.connection, asked.who.id, step)}"]
     if rule is not None and not choices:
         return why_not_rule(asked, rule)
     if len(choices) > 1:
         names = "、".join(choices)
         raise SiyuError(f"好几个 SOP 里都有 {step}（{names}），用 --sop 说明是哪一个。")
     if not choices:
-        raise NotFound(f"没有「{step}」这一步，也没有叫这个的规则。用 siyu sop show SOP 看看步骤。")
+        raise NotFound(
+            f"没有「{step}」这一步，也没有叫这个的规则或群发。用 siyu sop show SOP 看看步骤。"
+        )
     return why_not(asked, next(iter(choices.values())), step)
 
 

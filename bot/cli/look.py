@@ -23,6 +23,7 @@ from bot.cli.table import columns, table
 from bot.lock import running
 from bot.plain import source_name
 from storage import story
+from storage.lease import leases
 
 _HEADING = ("编号", "名字", "生命周期", "上次说话", "标签")
 
@@ -90,11 +91,17 @@ def status(root: Path, as_json: bool) -> None:
     with opened(root) as (workspace, store), store.read() as connection:
         if as_json:
             found = story.status(connection, zone=workspace.settings.zone, now=now_ms())
-            emit_json({"running": pid is not None, **found})
+            held = leases(connection, zone=workspace.settings.zone)
+            emit_json({"running": pid is not None, **found, "held_by": held})
             return
         alive = f"正在运行（进程号 {pid}）" if pid else "没有在运行，下面是它停下时的样子"
         show([f"{workspace.settings.community}：{alive}"])
         show(story.status_lines(connection, now=now_ms()))
+        show(
+            f"账号「{one['name']}」由 {one['host']} 上的进程 {one['pid']} 管着"
+            f"（工作区 {one['workspace']}）"
+            for one in leases(connection, zone=workspace.settings.zone)
+        )
 
 
 COMMANDS = (contacts, contact, status)

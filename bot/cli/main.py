@@ -7,13 +7,31 @@ import logging
 import os
 import sys
 import tempfile
-import traceback
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from bot.cli import explain, look, play, post, rehearse, serve, sop, write
+from bot.cli import (
+    ask,
+    audience,
+    explain,
+    groups,
+    guard,
+    health,
+    look,
+    moments,
+    play,
+    points,
+    post,
+    push,
+    rehearse,
+    serve,
+    sop,
+    tables,
+    write,
+)
 from bot.cli.chinese import Group, complaint
+from bot.discreet import discreet, log_to_stderr
 from bot.plain import visible
 from sop.errors import SiyuError, refusal
 from storage.trouble import trouble_of
@@ -24,16 +42,15 @@ from storage.trouble import trouble_of
 @click.option("--verbose", "-v", is_flag=True, help="多说一些运行细节（不含聊天内容）")
 def siyu(verbose: bool) -> None:
     """Siyu（私域）：一个替你运营微信的机器人。先 siyu demo 看一眼，再 siyu init 建自己的。"""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
 
 
-for _module in (write, look, explain, post, sop, rehearse, serve, play):
+for _module in (
+    write, look, audience, groups, points, tables, explain, ask, post, sop, guard, push, moments,
+    rehearse, serve, play, health,
+):  # fmt: skip
     for _command in _module.COMMANDS:
         siyu.add_command(_command)
 
@@ -41,6 +58,7 @@ for _module in (write, look, explain, post, sop, rehearse, serve, play):
 def run() -> None:
     """Entry point. A user's mistake ends with status 2 and no traceback, ours with status 1."""
     _speak_unicode()
+    os.umask(0o077)  # what we write, people's data and perhaps a token, is for its owner alone
     try:
         sys.exit(siyu.main(prog_name="siyu", standalone_mode=False))
     except NoArgsIsHelpError as error:
@@ -73,11 +91,11 @@ def _explain_crash(error: Exception) -> None:
     if isinstance(error, OSError) and error.filename is not None:
         _stop(f"{error.filename}：{refusal(error)}")
     if logging.getLogger().isEnabledFor(logging.INFO):
-        traceback.print_exception(error)
+        click.echo(discreet(error), err=True)
         sys.exit(1)
     handle, path = tempfile.mkstemp(prefix="siyu-error-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-        traceback.print_exception(error, file=file)
+        file.write(discreet(error) + "\n")
     _stop(f"程序自己出错了（{type(error).__name__}），这是我们的问题。细节写在 {path}", status=1)
 
 

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -74,6 +75,7 @@ def chat(root: Path, name: str | None) -> None:
 
 
 def _chat(workspace: Workspace, store: Store, name: str | None) -> None:
+    workspace = _grown_up(workspace)
     with store.read() as connection:
         start = max(now_ms(), story.latest(connection))
     stage = Stage(workspace, store, start=start)
@@ -83,6 +85,19 @@ def _chat(workspace: Workspace, store: Store, name: str | None) -> None:
     with asyncio.Runner() as runner:
         runner.run(stage.open())
         _sit_down(runner, Chat(stage, transcript), name)
+
+
+def _grown_up(workspace: Workspace) -> Workspace:
+    """The workspace without `warmup`, unless it says how old its account is.
+
+    Whoever tries things out for twenty minutes is not to be answered an hour later.
+    """
+    settings = workspace.settings
+    if settings.limits.account.since is not None:
+        return workspace
+    account = settings.limits.account.model_copy(update={"warmup": ()})
+    limits = settings.limits.model_copy(update={"account": account})
+    return replace(workspace, settings=settings.model_copy(update={"limits": limits}))
 
 
 def _sit_down(runner: asyncio.Runner, sitting: Chat, name: str | None) -> None:

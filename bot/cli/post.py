@@ -53,6 +53,7 @@ def outbox(
         rows = story.outbox(
             connection,
             zone=workspace.settings.zone,
+            now=now_ms(),
             states=states,
             limit=0 if as_json and not states else max(last, 0),
         )
@@ -104,7 +105,7 @@ def settle(root: Path, number: int, how: str) -> None:
 def resume(root: Path) -> None:
     """接连发送失败、账号被保护性停发以后，确认没问题了，马上恢复发送。"""
     with opened(root) as (_, store):
-        closed = store.write(close_all_circuits)
+        closed = store.write(lambda tx: close_all_circuits(tx, now=now_ms()))
     click.echo("好的，恢复发送。" if closed else "发送本来就是正常的。")
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from bot.cli.chinese import Command
-from bot.cli.common import emit_json, json_option, open_workspace, workspace_option
+from bot.cli.common import emit_json, json_option, now_ms, open_workspace, workspace_option
 from bot.rehearsal.run import Plan, rehearse_workspace
 from bot.rehearsal.screen import screen
+from bot.workspace import Workspace
+from sop.timing import local_day
 
 
 @click.command(cls=Command)
@@ -35,8 +37,7 @@ from bot.rehearsal.screen import screen
 @click.option("--seed", default=1, help="同一个数，结果一模一样（默认 1）", metavar="数")
 @click.option(
     "--start",
-    default="2026-03-02",
-    help="从哪天开始（默认 2026-03-02，好拿来比）",
+    help="从哪天开始（默认 2026-03-02，好拿来比；带上真实好友时默认明天）",
     metavar="日期",
     type=click.DateTime(["%Y-%m-%d"]),
 )
@@ -54,7 +55,7 @@ def rehearse(
     contacts: int,
     days: int,
     seed: int,
-    start: datetime,
+    start: datetime | None,
     people: Path | None,
     from_db: bool,
     root: Path,
@@ -67,7 +68,7 @@ def rehearse(
         contacts=contacts,
         days=days,
         seed=seed,
-        start=start.date(),
+        start=start.date() if start else _first_day(workspace, from_db=from_db),
         from_db=from_db,
         people=people,
     )
@@ -82,6 +83,13 @@ def rehearse(
     click.echo("")
     for line in screen(found):
         click.echo(line)
+
+
+def _first_day(workspace: Workspace, *, from_db: bool) -> date:
+    """The same day for all who compare; for real people, whose past is real, tomorrow."""
+    if not from_db:
+        return date(2026, 3, 2)
+    return local_day(now_ms(), workspace.settings.zone) + timedelta(days=1)
 
 
 def _progress() -> Callable[[float], None]:

@@ -18,7 +18,12 @@ from sop.definitions import WechatySettings
 
 @click.command(cls=Command)
 @workspace_option
-def run(root: Path) -> None:
+@click.option(
+    "--standby",
+    is_flag=True,
+    help="账号正由另一个进程管着时，不退出，等它停了接手（只在 PostgreSQL 上有用）",
+)
+def run(root: Path, standby: bool) -> None:
     """启动机器人，一直运行；按 Ctrl+C 停下。"""
     workspace = open_workspace(root)
     click.echo(f"{workspace.settings.community}：启动中……（改文件不用重启，会自动换上新版本）")
@@ -28,7 +33,7 @@ def run(root: Path) -> None:
     def report(text: str) -> None:
         show([f"{datetime.now(workspace.settings.zone):%m-%d %H:%M:%S} {text}"])
 
-    asyncio.run(run_live(root, env=os.environ, report=report))
+    asyncio.run(run_live(root, env=os.environ, report=report, standby=standby))
     click.echo("已停下。")
 
 

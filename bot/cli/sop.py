@@ -75,7 +75,7 @@ def list_(root: Path, as_json: bool) -> None:
     if as_json:
         emit_json(rows)
     elif not rows:
-        show(["还没有 SOP。写法见 docs/yaml.md。"])
+        show(["还没有 SOP。写在 YAML 的 sops 里，例子在 siyu init 建出来的 sop 文件夹。"])
     else:
         show(table([_HEADING, *map(_row, rows)], width=columns()))
 

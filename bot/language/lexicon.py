@@ -4,6 +4,8 @@ Function words and fixed phrases of chat, not of any trade: an operator's own wo
 `words` of the workspace.
 """
 
+from typing import NamedTuple
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -39,6 +41,12 @@ ASIDES = _set("""
 """)
 """Words a question is asked with rather than about; they do not count towards similarity."""
 
+SMALL_TALK = _set("""
+    吃 吃了 吃饭 睡 睡了 忙 忙吗 早 早安 早上好 上午好 中午好 下午好 晚上好 晚安 好 好的 好久不见
+    哈哈 哈哈哈 嘻嘻 嗨 hi hello 在 在不在 有人 人 拜拜 再见 周末愉快 不 没
+""")
+"""Words of greetings and of nothing in particular: 吃了吗 asks nothing."""
+
 ASKING = {
     "怎么": _set("怎么 如何 怎样 咋 咋样 怎么样 怎么办 怎么弄 咋办 咋弄 怎么才能"),
     "什么": _set("什么 啥 哪些 什么样"),
@@ -49,3 +57,60 @@ ASKING = {
     "为什么": _set("为什么 为啥 为何 咋回事 怎么回事"),
 }
 """Ways of asking, by the one that stands for them."""
+
+
+class Calls(NamedTuple):
+    """Words and regular expressions by which a message is known for what it is after."""
+
+    any: tuple[str, ...]
+    regex: tuple[str, ...] = ()
+
+
+def _calls(words: str, *regex: str) -> Calls:
+    return Calls(tuple(words.split()), regex)
+
+
+CALLS = {
+    "投诉": _calls(
+        """
+        投诉 举报 差评 骗子 骗人 骗钱 坑人 坑我 假货 假的吧 消协 消费者协会 工商局 12315
+        退一赔三 曝光你们 气死我了 太失望 很失望 太差了 太过分 没人管 没人理 没人处理 不给解决
+        态度太差 态度差 烂透了 垃圾店
+        """,
+        "(什么|啥|这)(破|烂|垃圾)(店|东西|服务|玩意)",
+        "(再|还)不(解决|处理|退|回复|发货).{0,8}(投诉|举报|差评|报警|曝光)",
+    ),
+    "意向": _calls(
+        """
+        想买 要买 我要买 下单 怎么买 在哪买 拍下 付款 怎么付 多少钱 价格 报价 贵不贵 来一包
+        来两包 要一包 要两包 有现货吗 还有货吗 有货吗 包邮吗 有优惠吗 有活动吗 链接发我 发个链接
+        想订 预订 想要一个
+        """,
+        "(给我|帮我)?(来|拿|留)[一两二三四五六七八九十0-9]+(包|箱|件|个|盒|份|瓶|套)",
+    ),
+    "咨询": _calls(
+        """
+        请问 问下 问一下 想问 咨询 区别 没收到 少发 漏发 发错 坏了 破了 打不开 用不了 少了
+        """,
+        "怎么|怎样|如何|咋|什么|啥|哪|谁|贵姓|多少|多久|多[大重长高远厚]|几[天点号时次个岁]|能不能"
+        "|可不可以|行不行|有没有|是不是|会不会|要不要|用不用|好不好|为何",
+        r"[?？]\s*$",
+        "吗|[嘛么呢][?？。!！~～呀啊]*$",
+        "(能|可以|会|有|是|要|行|好|给|包|送|退|换|卖|发).{0,6}不(能|可以|会|是|要|行|好|给|包|送|退|换|卖|发)",
+        r"(能|可以|会|有|是|要|行|好|支持|需要)[^,，。!！?？\n]{0,12}(不|没|没有|么|吗|嘛)[?？呀啊]*$",
+    ),
+    "差": _calls(
+        """
+        生气 气死 烦死 烦人 无语 失望 恶心 垃圾 骗子 坑人 差劲 太差 讨厌 受不了 火大 郁闷 难过
+        崩溃 后悔 什么态度 过分 离谱 倒霉 再也不
+        """,
+        "[!！]{3,}|[?？]{3,}",
+    ),
+    "好": _calls(
+        """
+        谢谢 感谢 多谢 太好了 真好 很好用 好用 喜欢 开心 高兴 满意 点赞 棒 厉害 爱了 赞 辛苦了
+        惊喜 放心 贴心
+        """
+    ),
+}
+"""What a message is after (投诉, 意向, 咨询; the rest is 闲聊) and in what mood (差, 好)."""

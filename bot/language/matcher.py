@@ -82,7 +82,8 @@ class Matcher:
     """All patterns of a workspace, built once per edit of its files.
 
     `words` are longer words that hide the keywords inside them. `synonyms` maps a keyword to
-    other spellings that count as it; the reverse does not hold.
+    other spellings that count as it; the reverse does not hold. `questions` is an index that knows
+    the questions of `like` and more; without it, one of its own is built.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Matcher:
         *,
         words: Collection[str] = (),
         synonyms: Mapping[str, Sequence[str]] = {},
+        questions: Questions | None = None,
     ) -> None:
         self._patterns = tuple(patterns)
         own = {_key(word) for word in words} - {""}
@@ -100,10 +102,11 @@ class Matcher:
         }
         self._keywords = Keywords(keywords, vocabulary=Vocabulary(own), synonyms=same)
         self._regexes = tuple({text for pattern in self._patterns for text in pattern.regex})
-        self._questions = tuple({text for pattern in self._patterns for text in pattern.like})
+        asked = tuple({text for pattern in self._patterns for text in pattern.like})
         self._regex_index = Regexes(self._regexes) if self._regexes else None
-        asked = [normalise(text) for text in self._questions]
-        self._question_index = Questions(asked, own, same) if asked else None
+        if asked and questions is None:
+            questions = Questions(asked, words=own, synonyms=same)
+        self._question_index = questions if asked else None
         self._index()
 
     def warm_up(self) -> None:
@@ -142,7 +145,7 @@ class Matcher:
             hits = self._regex_index.find(text)
             regexes = {self._regexes[index]: piece for index, piece in hits.items()}
         if self._question_index:
-            questions = {self._questions[index] for index in self._question_index.find(text)}
+            questions = self._question_index.find(text)
         return _Found(self._keywords.find(tighten(text)), regexes, questions)
 
     def _index(self) -> None:

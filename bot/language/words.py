@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Collection, Iterator
 from functools import cache
 from math import log
-from typing import Any
+from typing import NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
@@ -19,6 +19,9 @@ _KNOWN = 300
 _SLACK = 1.0
 """How much less likely (in nats) than the best reading a reading may be and still be reasonable."""
 
+_LONGEST = 16
+"""Characters in the longest word of jieba's dictionary."""
+
 _TIE = 1e-6
 """What sums of the same costs in another order may differ by."""
 
@@ -30,35 +33,49 @@ _PIECE = re.compile(
 )
 
 
+class _Dictionary(NamedTuple):
+    """jieba's words with their counts in its corpus, and the sum of these."""
+
+    counts: dict[str, int]
+    total: int
+
+
 @cache
-def _jieba() -> Any:
-    """jieba's tokenizer, loaded at the first doubt (a second, 100 MB), shared and never changed.
+def _dictionary() -> _Dictionary:
+    """jieba's dictionary, read at the first doubt (a third of a second), shared, never changed.
 
     Its own `initialize` would drop a cache into the shared temporary folder and load it back
-    from there unchecked, whoever wrote it; reading the dictionary itself is as quick.
+    from there unchecked, whoever wrote it; it also notes every beginning of a word, which takes
+    three times as long to read and which looking up each length does without.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes and pkg_resources, on newer Pythons
         module = importlib.import_module("jieba")
-    tokenizer = module.Tokenizer()
-    tokenizer.FREQ, tokenizer.total = tokenizer.gen_pfdict(tokenizer.get_dict_file())
-    tokenizer.initialized = True
-    return tokenizer
+    with module.Tokenizer().get_dict_file() as file:
+        fields = file.read().decode().split()  # word, count, part of speech
+    counts = dict(zip(fields[::3], map(int, fields[1::3]), strict=True))
+    return _Dictionary(counts, sum(counts.values()))
 
 
 def load_dictionary() -> None:
     """Load jieba's dictionary now, so that the first message need not wait for it."""
-    _jieba()
+    _dictionary()
 
 
 def weight(word: str) -> float:
     """How rare a word is: minus the logarithm of its frequency in general Chinese."""
-    tokenizer = _jieba()
-    return log(tokenizer.total) - log(tokenizer.FREQ.get(word) or 1)
+    counts, total = _dictionary()
+    return log(total) - log(counts.get(word) or 1)
+
+
+def frequency(word: str) -> float:
+    """How often a word stands in general Chinese, 0 to 1."""
+    counts, total = _dictionary()
+    return (counts.get(word) or 1) / total
 
 
 def _known_weight(word: str) -> float:
-    return min(weight(word), log(_jieba().total) - log(_KNOWN))
+    return min(weight(word), log(_dictionary().total) - log(_KNOWN))
 
 
 _Known = tuple[int, int, bool]
@@ -203,12 +220,14 @@ _Arcs = list[list[tuple[int, float]]]
 
 def _arcs(text: str, known: list[_Known]) -> _Arcs:
     """From each position, the ends of the words that may start there, with their costs."""
-    dag = _jieba().get_DAG(text)
-    # A character by itself is always a way out, though jieba has some only inside longer words.
-    arcs = [
-        [(last + 1, weight(text[start : last + 1])) for last in {start, *dag[start]}]
-        for start in range(len(text))
-    ]
+    counts, total = _dictionary()
+    whole, arcs = log(total), list[list[tuple[int, float]]]()
+    for start in range(len(text)):
+        ends = range(start + 1, min(start + _LONGEST, len(text)) + 1)
+        found = [(end, count) for end in ends if (count := counts.get(text[start:end]))]
+        if not found or found[0][0] > start + 1:
+            found.append((start + 1, 1))  # a character by itself is always a way out
+        arcs.append([(end, whole - log(count)) for end, count in found])
     for start, end, _own in known:
         arcs[start].append((end, _known_weight(text[start:end])))
     return arcs

@@ -96,7 +96,7 @@ def _night(found: Findings, at: int) -> bool:
 
 def _budget(found: Findings) -> Iterator[Alarm]:
     short: dict[int, int] = {}  # a message that the account's limits held → how long it took, ms
-    for hold in found.ledger.holds:
+    for hold in found.holds:
         box = found.boxes.get(hold.box_id or 0)
         if box is not None and reason_of(hold.reason).key == "account_budget":
             end = box.left_at if box.left_at is not None else found.times.end

@@ -8,8 +8,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from bot.rehearsal.findings import Findings
+from storage.rehearsal import Box
 
-RULES = "rules"  # what no SOP said
+RULES = "rules"  # what no SOP, push or Moment said
+BROADCASTS = ("push:", "moment:")
 _CAME = {
     "friend_added": "joined",
     "friend_removed": "left",
@@ -34,11 +36,12 @@ def per_day(found: Findings) -> list[dict[str, Any]]:
         kinds[day][box.kind] += 1
         if box.part == 0:
             counts[day][_PURPOSES[box.purpose]] += 1
-            sops[day][box.sop or RULES] += 1
+            sops[day][_origin(box)] += 1
     for event in found.ledger.events:
         if event.kind in _CAME:
             counts[found.day(event.at)][_CAME[event.kind]] += 1
-    order = [*(sop.id for sop in found.sops), RULES]
+    seen = {name for day in sops.values() for name in day if name.startswith(BROADCASTS)}
+    order = [*(sop.id for sop in found.sops), *sorted(seen), RULES]
     return [
         {
             "date": day.isoformat(),
@@ -50,6 +53,11 @@ def per_day(found: Findings) -> list[dict[str, Any]]:
         }
         for day in _days(found, counts)
     ]
+
+
+def _origin(box: Box) -> str:
+    """The SOP that sent it; a push or Moment by its source."""
+    return box.source if box.source.startswith(BROADCASTS) else box.sop or RULES
 
 
 def _days(found: Findings, seen: Iterable[date]) -> list[date]:

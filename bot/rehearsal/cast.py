@@ -6,7 +6,7 @@ depends on what another did first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -91,7 +91,7 @@ _LAST = [
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something a person does by themselves: `enter`, `join`, `say`, `buy` or `leave`."""
+    """Something a person does: `enter`, `join`, `come` (brought), `accept`, `say`, `quit`, ..."""
 
     at: int
     kind: str
@@ -128,12 +128,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """When a rehearsal plays: `start` is midnight before its first day, `end` after its last."""
+    """When a rehearsal plays: `start` is midnight before its first day, `end` after its last.
+
+    People act on whole multiples of `grain`, ms: where they are many, several at once, which the
+    bot takes in one go.
+    """
 
     start: int
     end: int
     days: int
     zone: ZoneInfo
+    grain: int = MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +186,20 @@ def group_id(crowd: Crowd) -> str:
     return f"rehearsal-group-{crowd.topic}"
 
 
-def awake(at: int, zone: ZoneInfo, dice: Random) -> int:
-    """The next time at or after `at` when people look at their phones, on a whole minute."""
-    at = -(-at // MINUTE) * MINUTE
-    day = local_day(at, zone)
-    minute = (at - local_moment(day, 0, zone)) // MINUTE
+def awake(at: int, times: Times, dice: Random) -> int:
+    """The next time at or after `at` when people look at their phones, on the play's grain."""
+    at = -(-at // times.grain) * times.grain
+    day = local_day(at, times.zone)
+    minute = (at - local_moment(day, 0, times.zone)) // MINUTE
     if minute < WAKES:
-        return local_moment(day, WAKES + dice.randrange(90), zone)
+        return _at(times, day, WAKES + dice.randrange(90))
     if minute >= SLEEPS:
-        return local_moment(day + timedelta(days=1), WAKES + dice.randrange(90), zone)
+        return _at(times, day + timedelta(days=1), WAKES + dice.randrange(90))
     return at
+
+
+def _at(times: Times, day: date, minute: int) -> int:
+    return local_moment(day, minute - minute % (times.grain // MINUTE), times.zone)
 
 
 def span_in(span: Range, dice: Random) -> int:
@@ -230,17 +239,21 @@ def _draw(
     attributes = {key: dice.choice(many(v)) for key, v in persona.attributes.items()}
     inside = [group_id(c) for c in cast.crowds if real is None and dice.random() < c.members]
     groups = tuple(g for g in inside if _seat(cast, g, external_id, taken=known))
+    name = real.name if real else _name(number, dice)
+    acts = _acts(persona, times, began, dice, () if known else groups, known=known)
+    if cast.crowds and real is None:
+        acts = _in_groups(acts, persona, times, cast, Random(f"{seed}/{number}/groups"))  # noqa: S311
     return Part(
         number=number,
         persona=persona,
         external_id=external_id,
-        name=real.name if real else _name(number, dice),
+        name=name,
         known=known,
         began_at=began,
         tags=() if real else tags,
         attributes={} if real else attributes,
         groups=groups if known else (),
-        acts=tuple(_acts(persona, times, began, dice, () if known else groups, known=known)),
+        acts=tuple(acts),
         dice=Random(f"{seed}/{number}/answers"),  # noqa: S311
         wrote_at=None if wrote is None else times.start - wrote,
     )
@@ -265,7 +278,7 @@ def _acts(
     known: bool,
 ) -> list[Act]:
     acts = [] if known else [Act(began, "enter")]
-    acts += [Act(awake(began + MINUTE * dice.randrange(5, 1440), times.zone, dice), "join", group=g)
+    acts += [Act(awake(began + MINUTE * dice.randrange(5, 1440), times, dice), "join", group=g)
              for g in joins]  # fmt: skip
     first = (began - times.start) // DAY
     ends = times.end if persona.silent_after is None else began + persona.silent_after
@@ -282,10 +295,31 @@ def _acts(
     return sorted(acts, key=lambda act: act.at)
 
 
+def _in_groups(
+    acts: list[Act], persona: Persona, times: Times, cast: Cast, dice: Random
+) -> list[Act]:
+    """The same, with what they do in groups: who is not in one by then does nothing there."""
+    by_id = {group_id(crowd): crowd for crowd in cast.crowds}
+    out = [
+        replace(act, kind="come")
+        if act.kind == "join" and dice.random() < by_id[act.group].brought
+        else act
+        for act in acts
+    ]
+    for group, crowd in by_id.items():
+        words = persona.group_words or crowd.words
+        for day in range(times.days) if persona.chatter else ():
+            if dice.random() < persona.chatter:
+                out.append(Act(_moment(times, day, dice), "say", dice.choice(words), group))
+        if dice.random() < crowd.leaves:
+            out.append(Act(_moment(times, dice.randrange(times.days), dice), "quit", group=group))
+    return sorted(out, key=lambda act: act.at)
+
+
 def _moment(times: Times, day: int, dice: Random) -> int:
     """A waking minute of the day with this number."""
     start = local_day(times.start, times.zone) + timedelta(days=day)
-    return local_moment(start, dice.randrange(WAKES + 30, SLEEPS - 60), times.zone)
+    return _at(times, start, dice.randrange(WAKES + 30, SLEEPS - 60))
 
 
 def _name(number: int, dice: Random) -> str:

@@ -56,7 +56,7 @@ def _wishes(found: Findings) -> tuple[dict[Wish, set[str]], dict[Wish, set[str]]
         if box.sop and box.purpose == "touch" and box.part == 0 and not box.in_group:
             wanted[box.subject_id, found.day(box.left_at or 0)].add(box.sop)
             sent[box.subject_id, found.day(box.left_at or 0)].add(box.sop)
-    for hold in found.ledger.holds:  # steps that were put off before they came to words
+    for hold in found.holds:  # steps that were put off before they came to words
         walk = found.walks.get(hold.walk_id or 0)
         if walk is not None and reason_of(hold.reason).key == "capped":
             wanted[walk.subject_id, found.day(hold.since)].add(walk.sop)

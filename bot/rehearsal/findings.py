@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -11,7 +13,7 @@ from bot.rehearsal.cast import Times
 from bot.workspace import Workspace
 from sop.sequences import Sop
 from sop.timing import local_day
-from storage.rehearsal import Box, EventRow, Ledger, RunRow, WalkRow
+from storage.rehearsal import Box, EventRow, HoldRow, Ledger, RunRow, WalkRow
 
 GONE = ("sent", "unknown")  # states of what has left, as far as anybody knows
 
@@ -44,6 +46,41 @@ class Findings:
     def boxes(self) -> dict[int, Box]:
         """Messages by id."""
         return {box.id: box for box in self.ledger.boxes}
+
+    @cached_property
+    def holds(self) -> list[HoldRow]:
+        """What was put off: what the database logged, and what waited while an account stood still.
+
+        A message that waited through many such stretches counts once a reason.
+        """
+        return [*self.ledger.holds, *self._stood_still()]
+
+    def reason(self, box: Box) -> str:
+        """Why a message is in its state at the end."""
+        stretches = self.ledger.standstills
+        held = bool(stretches) and stretches[-1].until is None and box.due_at < self.times.end
+        return stretches[-1].because if held and box.state == "queued" else box.reason
+
+    def _stood_still(self) -> Iterator[HoldRow]:
+        stretches = self.ledger.standstills
+        starts = [stretch.at for stretch in stretches]
+        ends = [stretch.until or self.times.end for stretch in stretches]
+        following = _next_of_each([stretch.because for stretch in stretches])
+        for box in self.ledger.boxes:
+            if box.part:
+                continue
+            last = self.times.end if box.state == "queued" else box.left_at or box.due_at + 1
+            if last <= box.due_at:
+                continue
+            first, after = bisect_right(ends, box.due_at), bisect_left(starts, last)
+            if box.purpose == "notice" and box.left_at is not None:
+                after = bisect_right(ends, last)  # it leaves while others are held back
+            for reason, places in following.items():
+                if places[first] < after:
+                    yield HoldRow(
+                        box_id=box.id, walk_id=None, step="", reason=reason, times=1,
+                        since=max(box.due_at, starts[places[first]]),
+                    )  # fmt: skip
 
     @cached_property
     def runs(self) -> dict[tuple[str, str], list[tuple[WalkRow, RunRow]]]:
@@ -79,3 +116,12 @@ class Findings:
     def clock(self, at: int) -> datetime:
         """A moment, ms UTC, on the workspace's wall."""
         return datetime.fromtimestamp(at / 1000, self.times.zone)
+
+
+def _next_of_each(names: Sequence[str]) -> dict[str, list[int]]:
+    """For each name and place, where it comes up next; past the end if it does not."""
+    out = {name: [len(names)] * (len(names) + 1) for name in names}
+    for place in range(len(names) - 1, -1, -1):
+        for name, places in out.items():
+            places[place] = place if names[place] == name else places[place + 1]
+    return out

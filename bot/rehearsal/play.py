@@ -12,17 +12,18 @@ from bot.stage import Stage
 from sop.acting import give_tag
 from sop.definitions import Definitions
 from sop.events import EventKind, Person
-from sop.messages import Accept
+from sop.messages import Accept, Invite
 from sop.times import MINUTE
 from storage import people
 from storage.apply import Changes, Value, apply
 from storage.events import NewEvent, record
-from storage.rehearsal import watch_holds
+from storage.rehearsal import grow_up, watch_holds
 from storage.store import Tx
 
 SAME_BREATH = 2 * MINUTE  # bubbles closer together are one message to a reader
 IN_TALK = 5 * MINUTE  # what comes so soon after their own words answers these
 SOURCE = "彩排"
+_COMES = 0.6  # of those who are sent an invitation to tap on
 Progress = Callable[[int], None]
 
 
@@ -54,13 +55,15 @@ class Play:
 
     async def _to_the_end(self) -> None:
         clock, end = self.stage.clock, self.times.end
+        tick = self.times.grain if self.times.grain > MINUTE else 1  # a crowd's steps fall together
         while True:
-            due = await self.stage.settle()
+            first = self._agenda[0][0] if self._agenda else None
+            due = await self.stage.settle(free=self._free(first))
             first = self._agenda[0][0] if self._agenda else None
             moment = min((t for t in (due, first) if t is not None), default=end)
             if moment >= end:
                 break
-            clock.set(max(moment, clock.now()))
+            clock.set(max(-(-moment // tick) * tick, clock.now()))
             self.progress(clock.now())
             while self._agenda and self._agenda[0][0] <= clock.now():
                 _, number, _, act = heappop(self._agenda)
@@ -68,6 +71,11 @@ class Play:
         clock.set(end)
         while self.stage.bot.courier.unrecorded:
             await self.stage.settle()
+
+    def _free(self, first: int | None) -> int:
+        """Until when nothing happens but what the bot does: people act on the grain of the play."""
+        grain = (self.stage.clock.now() // self.times.grain + 1) * self.times.grain
+        return grain - 1 if first is None else min(first, grain) - 1
 
     def _fill_world(self) -> None:
         world = self.stage.world
@@ -90,6 +98,8 @@ class Play:
         if part.gone:
             return
         channel, who = self.stage.channel, part.external_id
+        if act.group and self._inside(act.group, who) != (act.kind in ("say", "quit")):
+            return
         part.spoke_at = act.at if not act.group else part.spoke_at
         match act.kind:
             case "say":
@@ -98,11 +108,27 @@ class Play:
                 await channel.befriend(who)
             case "join":
                 await channel.join(act.group, [who])
+            case "come":
+                await channel.join(act.group, [who], by=self._bringer(part, act.group))
+            case "quit":
+                await channel.leave(act.group, who)
+            case "accept":
+                if (act.group, who) in self.stage.world.invited:
+                    await channel.accept(act.group, who)
             case "buy":
                 await channel.order(who)
             case _:
                 part.gone = True
                 await channel.unfriend(who)
+
+    def _inside(self, group: str, who: str) -> bool:
+        return any(m.external_id == who for m in self.stage.world.rooms[group].members)
+
+    def _bringer(self, part: Part, group: str) -> str | None:
+        """Somebody who is in the group, a few of them most often; nobody where it is empty."""
+        here = [m.external_id for m in self.stage.world.rooms[group].members]
+        others = [who for who in here if who in self._by_id and who != part.external_id]
+        return others[int(len(others) * part.dice.random() ** 3)] if others else None
 
     def _delivered(self, delivery: Delivery) -> None:
         """Someone hears from the bot, and perhaps answers."""
@@ -111,10 +137,19 @@ class Play:
         if delivery.to.group:
             self._heard_in_group(delivery)
         elif (part := self._by_id.get(delivery.to.external_id)) is not None:
+            if isinstance(delivery.body, Invite):
+                self._perhaps_accept(part, delivery.at, delivery.body.group_id)
+                return
             fresh = delivery.at - part.heard_at > SAME_BREATH
             part.heard_at = delivery.at
             if fresh and delivery.at - part.spoke_at > IN_TALK:
                 self._perhaps_answer(part, delivery.at, part.persona.reply, part.persona.words)
+
+    def _perhaps_accept(self, part: Part, now: int, group: str) -> None:
+        """Whoever asked to be let in mostly comes; as surely as they would answer, at least."""
+        if part.dice.random() < max(part.persona.reply, _COMES):
+            at = awake(now + span_in(part.persona.delay, part.dice), self.times, part.dice)
+            self._plan(part, Act(at, "accept", group=group))
 
     def _heard_in_group(self, delivery: Delivery) -> None:
         group = delivery.to.external_id
@@ -129,7 +164,7 @@ class Play:
         dice = part.dice
         if dice.random() >= chance:
             return
-        at = awake(now + span_in(part.persona.delay, dice), self.times.zone, dice)
+        at = awake(now + span_in(part.persona.delay, dice), self.times, dice)
         if part.silent_at is None or at < part.silent_at:
             self._plan(part, Act(at, "say", dice.choice(words), group))
 
@@ -137,6 +172,7 @@ class Play:
 def prepare(tx: Tx, cast: Cast, definitions: Definitions, *, channel: str, now: int) -> None:
     """Write what is known of simulated people before the start, and begin to log what is held."""
     account = people.account_id(tx, channel=channel, external_id=SELF_ID, name="", now=now)
+    grow_up(tx, account)
     drawn = [part for part in cast.parts if part.external_id.startswith("rehearsal-")]
     known = people.upsert_contacts(
         tx, account, [Person(external_id=p.external_id, name=p.name) for p in drawn], now=now

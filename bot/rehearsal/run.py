@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.channels.simulator import SELF_ID
+from bot.model import CannedModel, Model
+from bot.rehearsal.answered import answered
+from bot.rehearsal.asking import ask_around
+from bot.rehearsal.broadcasts import broadcasts, objected
 from bot.rehearsal.cast import Cast, RealPerson, Times, draw_cast
 from bot.rehearsal.findings import Findings
 from bot.rehearsal.play import Play, prepare
@@ -21,11 +28,15 @@ from sop.load import SETTINGS_FILE, load
 from sop.problems import did_you_mean
 from sop.rehearsal import Rehearsal
 from sop.source import decode
+from sop.times import DAY, MINUTE
 from sop.timing import local_moment
 from storage.people import account_id
-from storage.rehearsal import copy_people, read_ledger, real_people
-from storage.store import Store, Tx
+from storage.questions import asked_since
+from storage.real_people import copy_people, real_people
+from storage.rehearsal import read_ledger
+from storage.store import Store, Tx, reading
 
+FEW = 500  # people who may act on any minute
 BUILT_IN = Path(__file__).with_name("people.yaml")
 
 
@@ -43,56 +54,111 @@ class Plan:
 
 
 async def rehearse_workspace(
-    workspace: Workspace, plan: Plan, *, progress: Callable[[float], None]
+    workspace: Workspace,
+    plan: Plan,
+    *,
+    progress: Callable[[float], None],
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Rehearse, and return the report. `progress` hears the part that is done, 0 to 1.
 
+    The scratch database is `scratch.db` in the folder `keep`; without one it is thrown away.
+
     Raises `NotFound` for an unknown SOP.
     """
-    workspace = _narrowed(workspace, plan.sops)
-    zone = workspace.settings.zone
-    times = Times(
-        start=local_moment(plan.start, 0, zone),
-        end=local_moment(plan.start + timedelta(days=plan.days), 0, zone),
-        days=plan.days,
-        zone=zone,
-    )
-    with tempfile.TemporaryDirectory(prefix="siyu-rehearsal-") as folder:
-        store = Store("sqlite:///scratch.db", root=Path(folder), scratch=True)
+    workspace = _remembering(_narrowed(workspace, plan.sops), plan.days)
+    times = _times(plan, workspace.settings.zone)
+    with _folder(keep) as folder:
+        store = Store("sqlite:///scratch.db", root=folder, scratch=True)
         try:
             cast = _cast(workspace, plan, times, store)
-            stage = Stage(workspace, store, start=times.start, alone=True)
+            stage = Stage(workspace, store, start=times.start, alone=True, make_model=_canned)
             span = times.end - times.start
-            await Play(
-                stage, cast, times, progress=lambda now: progress((now - times.start) / span)
-            ).run()
+            with _nothing_to_collect():
+                await Play(
+                    stage, cast, times, progress=lambda now: progress((now - times.start) / span)
+                ).run()
             with store.read() as connection:
                 ledger = read_ledger(connection, start=times.start)
+                sent = broadcasts(connection, workspace, times)
+                asked = asked_since(connection, since=times.start)
         finally:
             store.close()
     found = report(Findings(workspace, times, ledger))
+    found["warnings"] = [*found["warnings"], *objected(sent, workspace, times)]
     head = {
         "start": plan.start.isoformat(),
         "days": plan.days,
         "seed": plan.seed,
         "contacts": len(cast.parts),
     }
-    return {**head, **found}
+    return {**head, **found, **sent, **answered(asked, workspace)}
+
+
+def _times(plan: Plan, zone: ZoneInfo) -> Times:
+    return Times(
+        start=local_moment(plan.start, 0, zone),
+        end=local_moment(plan.start + timedelta(days=plan.days), 0, zone),
+        days=plan.days,
+        zone=zone,
+        grain=MINUTE if plan.contacts <= FEW else 20 * MINUTE,
+    )
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="siyu-rehearsal-") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Keep the garbage collector from looking through all definitions and words again and again.
+
+    It took a fifth of a rehearsal's time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _remembering(workspace: Workspace, days: int) -> Workspace:
+    """The workspace, forgetting nothing of a long rehearsal before its report."""
+    keep = max(workspace.settings.keep, (days + 1) * DAY)
+    return replace(workspace, settings=workspace.settings.model_copy(update={"keep": keep}))
 
 
 def _narrowed(workspace: Workspace, names: Sequence[str]) -> Workspace:
-    """The workspace with just these SOPs in play."""
-    known = [sop.id for sop in workspace.definitions.sops]
+    """The workspace with just these SOPs, pushes and Moments in play."""
+    definitions = workspace.definitions
+    known = [
+        *(sop.id for sop in definitions.sops),
+        *(push.id for push in definitions.pushes),
+        *(moment.id for moment in definitions.moments),
+    ]
     if not known:
-        raise SiyuError("工作区里还没有 SOP，没有什么可以彩排")
+        raise SiyuError("工作区里还没有 SOP，也没有群发和朋友圈，没有什么可以彩排")
     for name in names:
         if name not in known:
-            raise NotFound(f"没有 SOP「{name}」。{did_you_mean(name, known)}")
+            raise NotFound(f"没有 SOP、群发或朋友圈叫「{name}」。{did_you_mean(name, known)}")
     if not names:
         return workspace
-    kept = tuple(sop for sop in workspace.definitions.sops if sop.id in names)
-    definitions = workspace.definitions.model_copy(update={"sops": kept})
-    return replace(workspace, definitions=definitions)
+    kept = {
+        "sops": tuple(sop for sop in definitions.sops if sop.id in names),
+        "pushes": tuple(push for push in definitions.pushes if push.id in names),
+        "moments": tuple(moment for moment in definitions.moments if moment.id in names),
+    }
+    return replace(workspace, definitions=definitions.model_copy(update=kept))
+
+
+def _canned(workspace: Workspace) -> Model | None:
+    """No rehearsal asks a real model: one of our own stands in where one is configured."""
+    return CannedModel() if workspace.settings.answers.model is not None else None
 
 
 def _cast(workspace: Workspace, plan: Plan, times: Times, store: Store) -> Cast:
@@ -103,6 +169,7 @@ def _cast(workspace: Workspace, plan: Plan, times: Times, store: Store) -> Cast:
     if plan.from_db:
         real = _copied(workspace, store, now=times.start)
     cast = draw_cast(rehearsal, times, count=plan.contacts, seed=plan.seed, real=tuple(real))
+    ask_around(cast, workspace.knowledge.entries, times, seed=plan.seed)
     store.write(
         lambda tx: prepare(
             tx, cast, workspace.definitions, channel=workspace.settings.channel.kind,
@@ -126,19 +193,14 @@ def _read(file: Path) -> Rehearsal:
 
 def _copied(workspace: Workspace, store: Store, *, now: int) -> list[RealPerson]:
     """Take the workspace's real friends along; its database is only read."""
-    source = Store(workspace.settings.storage, root=workspace.root)
-    try:
-        with source.read() as connection:
-            people = [RealPerson(row[1], row[2]) for row in real_people(connection)]
+    sops = [sop.id for sop in workspace.definitions.sops]
+    with reading(workspace.settings.storage, root=workspace.root) as connection:
 
-            def copy(tx: Tx) -> None:
-                account = account_id(
-                    tx, channel=workspace.settings.channel.kind, external_id=SELF_ID, name="",
-                    now=now,
-                )  # fmt: skip
-                copy_people(connection, tx, account, now=now)
+        def copy(tx: Tx) -> None:
+            account = account_id(
+                tx, channel=workspace.settings.channel.kind, external_id=SELF_ID, name="", now=now
+            )
+            copy_people(connection, tx, account, sops=sops, now=now)
 
-            store.write(copy)
-    finally:
-        source.close()
-    return people
+        store.write(copy)
+        return [RealPerson(row[1], row[2]) for row in real_people(connection)]

@@ -70,8 +70,8 @@ def _messages(found: Findings, who: int) -> list[Line]:
             out.append((box.left_at, box.id, "sent", box.text, source))
         elif box.part == 0:
             kind = "withheld" if box.state in ("dropped", "failed") else "held"
-            out.append((box.created_at, box.id, kind, box.text, f"{source}：{box.reason}"))
-    for hold in found.ledger.holds:
+            out.append((box.created_at, box.id, kind, box.text, f"{source}：{found.reason(box)}"))
+    for hold in found.holds:
         held = found.boxes.get(hold.box_id or 0)
         if held is not None and held.subject_id == who and held.part == 0:
             out.append((hold.since, held.id, "held", held.text, hold.reason))
@@ -111,7 +111,7 @@ def _walks(found: Findings, who: int) -> list[Line]:
             out.append(
                 (run.at, _LAST - 1 - len(found.ledger.runs) + n, "skipped", text, run.because)
             )
-    for hold in found.ledger.holds:
+    for hold in found.holds:
         held = found.walks.get(hold.walk_id or 0)
         if held is not None and held.subject_id == who:
             text = f"{found.title(held.sop)}的 {hold.step}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bot.plain import with_reason
+from bot.push_screen import report_lines
 from bot.rehearsal.calendar import RULES
 from bot.rehearsal.reasons import REASONS
 
@@ -27,13 +29,21 @@ _MARKS = {
     "happened": "· ",
 }
 Report = Mapping[str, Any]
+FEW = 8  # entries, and gaps, that are shown; all of them are in the JSON
 
 
 def screen(report: Report) -> Iterator[str]:
     """The lines of the whole report."""
     titles = {row["sop"]: row["title"] for row in report["funnel"]}
+    titles |= {f"push:{row['push']}": f"群发 {row['title']}" for row in report.get("pushes", [])}
+    titles |= {
+        f"moment:{row['moment']}": f"朋友圈 {row['title']}" for row in report.get("moments", [])
+    }
     yield from _calendar(report["per_day"], titles)
     yield from _funnel(report["funnel"])
+    yield from _pushes(report.get("pushes", []))
+    yield from _moments(report.get("moments", []))
+    yield from _answers(report.get("answers", {}))
     yield from _withheld(report["withheld"])
     yield from _collisions(report["collisions"], titles)
     yield from _sample(report["sample"])
@@ -88,13 +98,61 @@ def _reasons(counts: Mapping[str, int]) -> str:
     return "，".join(f"{_LABELS[key]} {count}" for key, count in counts.items())
 
 
+def _pushes(rows: list[Report]) -> Iterator[str]:
+    if not rows:
+        return
+    yield "━━ 群发 ━━"
+    for row in rows:
+        if "withheld" not in row:
+            yield f"{row['title']} {row['planned_at'][5:16].replace('T', ' ')}：{row['reason']}"
+            continue
+        first, *rest = report_lines(row)
+        yield f"{row['title']} {first.removeprefix('── ')}"
+        yield from rest
+    yield ""
+
+
+def _moments(rows: list[Report]) -> Iterator[str]:
+    if not rows:
+        return
+    yield "━━ 朋友圈 ━━"
+    for row in rows:
+        at = row["at"][5:16].replace("T", " ")
+        why = "" if row["state"] == "done" else f"（没有发成：{row['reason']}）"
+        yield f"{at}  {row['pillar']} {row['title']}{why}"
+    yield ""
+
+
+def _answers(found: Report) -> Iterator[str]:
+    if not found.get("asked"):
+        return
+    yield "━━ 没有规则接的问题 ━━"
+    told = [f"照知识答 {found['entries']}", f"转给人 {found['handed']}"]
+    told += [
+        f"{name} {found[key]}"
+        for key, name in (("model", "模型照知识说"), ("dropped", "没再答"), ("waiting", "还在等"))
+        if found[key]
+    ]
+    yield f"{found['people']} 个人问了 {found['asked']} 句：{'，'.join(told)}"
+    if found["why_handed"]:
+        why = "，".join(f"{because} {count}" for because, count in found["why_handed"].items())
+        yield f"    为什么转给人：{why}"
+    for row in found["by_entry"][:FEW]:
+        yield f"    答得上：{row['question']} {row['times']}"
+    for row in found["gaps"][:FEW]:
+        near = f"，最像 {row['nearest']}（{row['score']:.2f}）" if row["nearest"] else ""
+        asked = " / ".join(" ".join(text.split())[:30] for text in row["questions"][:2])
+        yield f"    没答上：{asked}，{row['people']} 人 {row['times']} 次{near}"
+    yield ""
+
+
 def _withheld(rows: list[Report]) -> Iterator[str]:
     yield "━━ 什么没有照原样发，为什么 ━━"
     for row in rows:
         told = "，".join(f"{name} {row[key]}" for key, name in _COUNTS.items() if row[key])
         yield f"{row['label']}：{told}，碰到 {row['people']} 个人（群）"
         for one in row["examples"][:1]:
-            yield f"    比如 {one['at']} {one['who']}，{one['what']}：{one['because']}"
+            yield f"    比如 {one['at']} {one['who']}，{with_reason(one['what'], one['because'])}"
     if not rows:
         yield "没有"
     yield ""

@@ -46,12 +46,13 @@ def withheld(found: Findings) -> list[dict[str, Any]]:
 
 def _messages(found: Findings, piles: dict[Reason, _Pile]) -> None:
     for box in found.ledger.boxes:
-        if box.part or not box.reason or box.state not in ("dropped", "failed", "queued"):
+        reason = found.reason(box)
+        if box.part or not reason or box.state not in ("dropped", "failed", "queued"):
             continue
         name = "waiting" if box.state == "queued" else "dropped"
         what = f"「{' '.join(box.text.split())[:20]}」"
-        _add(found, piles, name, box.subject_id, what, box.reason, box.created_at)
-    for hold in found.ledger.holds:
+        _add(found, piles, name, box.subject_id, what, reason, box.created_at)
+    for hold in found.holds:
         held = found.boxes.get(hold.box_id or 0)
         if held is not None and held.part == 0:
             what = f"「{' '.join(held.text.split())[:20]}」"
@@ -70,7 +71,7 @@ def _steps(found: Findings, piles: dict[Reason, _Pile]) -> None:
         if walk.state == "active" and walk.waiting:
             what = f"{found.title(walk.sop)}的 {walk.step}"
             _add(found, piles, "waiting", walk.subject_id, what, walk.waiting, walk.entered_at)
-    for hold in found.ledger.holds:
+    for hold in found.holds:
         walk = found.walks.get(hold.walk_id or 0)
         if walk is not None:
             what = f"{found.title(walk.sop)}的 {hold.step}"

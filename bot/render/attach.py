@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.render.sandbox import Place, Snippet
+from bot.web import BadAddress, place_of
 from sop.messages import Body, Link, Media, MiniProgram
 from sop.problems import did_you_mean
 
+_PUBLIC = "把文件放进 media/ 文件夹，或者用公网上的 https:// 网址"
 Kind = Literal["image", "file", "voice", "video", "link", "mini_program"]
 
 
@@ -53,6 +55,10 @@ def checked(kind: Kind, key: str, value: str, *, place: Place, media: Collection
 def _source(place: Place, value: str, media: Collection[str]) -> str:
     """A path that is known to exist, or an https address: nothing else on the disk is reachable."""
     if re.fullmatch(r"https://\S+", value):
+        try:
+            place_of(value)
+        except BadAddress as error:
+            raise place.error(f"不会去取这个网址：{error}", hint=_PUBLIC) from None
         return value
     if "://" in value:
         raise place.error("这里只能写 media/ 里的文件，或 https:// 开头的网址")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from sop.errors import RenderError
@@ -23,7 +24,21 @@ NAMES = (
     "keyword",
     "attributes",
     "vars",
+    *("points", "streak", "level", "rank", "invited", "score", "board"),
 )
+SCORE_NAMES = frozenset({"points", "streak", "level", "rank", "invited", "score"})
+RANKED = frozenset({"rank", "month"})  # what costs a look at everybody's month
+NO_SCORE: Mapping[str, Any] = {
+    "name": "积分",
+    "gained": 0,
+    "new": False,
+    "why": "",
+    "days": 0,
+    "earned": 0,
+    "month": 0,
+    "next": "",
+    "missing": 0,
+}
 FALLBACK_NAME = "亲"
 LINE_LIMIT = 64
 TEXT_LIMIT = 1_000
@@ -48,12 +63,20 @@ def _line(what: str, value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise _not_plain(what, value)
-    value = _BLANKS.sub(" ", _UNSEEN.sub("", value[: LINE_LIMIT * 4]))
+    return _one_line(value[: LINE_LIMIT * 4])
+
+
+@lru_cache(maxsize=4_096)
+def _one_line(value: str) -> str:
+    """Kept, for a message has eight of them, mostly empty or the same for everybody."""
+    value = _BLANKS.sub(" ", _UNSEEN.sub("", value))
     return value.strip()[:LINE_LIMIT].rstrip()
 
 
 def _text(value: str) -> str:
     """Free text: keeps its line breaks, loses what is unseen, never fills a whole bubble."""
+    if not value:
+        return ""
     return _UNSEEN.sub("", _BREAKS.sub("\n", value[:TEXT_LIMIT]))
 
 
@@ -98,6 +121,10 @@ def clean(facts: Mapping[str, Any]) -> dict[str, Any]:
         "text": plain("text", facts.get("text") or ""),
         "keyword": _line("keyword", facts.get("keyword")),
         "attributes": plain("attributes", facts.get("attributes") or {}),
+        **{name: int(facts.get(name) or 0) for name in ("points", "streak", "rank", "invited")},
+        "level": _line("level", facts.get("level")),
+        "score": {**NO_SCORE, **plain("score", facts.get("score") or {})},
+        "board": plain("board", facts.get("board") or []),
     }
 
 
@@ -118,6 +145,20 @@ _PRIVATE: dict[str, Any] = {
     "text": "这个多少钱呀",
     "keyword": "多少钱",
     "attributes": {},
+    "points": 36,
+    "streak": 7,
+    "level": "小麦",
+    "rank": 3,
+    "invited": 2,
+    "score": {
+        "gained": 12,
+        "new": True,
+        "days": 9,
+        "earned": 86,
+        "month": 40,
+        "next": "稻穗",
+        "missing": 14,
+    },
     "seed": 1,
     "sender_id": "wxid_sample",
     "member_ids": [],
@@ -129,6 +170,11 @@ _GROUP: dict[str, Any] = {
     "group": "小满福利群1",
     "members": ["小雨", "阿杰"],
     "now": datetime(2026, 12, 31, 23, 59, tzinfo=_CHINA),
+    "score": {"why": "今天已经签到过了"},
+    "board": [
+        {"place": 1, "name": "小雨", "value": 120, "me": False},
+        {"place": 2, "name": "阿杰", "value": 86, "me": True},
+    ],
     "seed": 2,
     "member_ids": ["wxid_sample", "wxid_other"],
 }
@@ -139,6 +185,12 @@ _NAMELESS: dict[str, Any] = {
     "stage": "引入期",
     "text": "",
     "keyword": "",
+    "points": 0,
+    "streak": 0,
+    "level": "",
+    "rank": 0,
+    "invited": 0,
+    "score": {},
     "seed": 3,
 }
 

@@ -53,6 +53,13 @@ class Templates:
         """The file for a contact with these tags."""
         return self._choices.choose(name, tags)
 
+    def mentions(self, name: str, tags: Collection[str], words: Collection[str]) -> bool:
+        """Whether the file for these tags may use one of the names."""
+        page = self._pages.get(self.choose(name, tags))
+        return page is not None and any(
+            word in line for line in page.body.place.lines for word in words
+        )
+
     def render(
         self, name: str, *, tags: Collection[str], facts: Mapping[str, Any]
     ) -> tuple[Body, ...]:

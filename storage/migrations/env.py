@@ -3,7 +3,12 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import storage.tables  # noqa: F401  (fills the metadata)
+import storage.tables
+import storage.tables_answers
+import storage.tables_calendar
+import storage.tables_groups
+import storage.tables_guard
+import storage.tables_points  # noqa: F401  (they fill the metadata)
 
 connection = context.config.attributes["connection"]
 context.configure(

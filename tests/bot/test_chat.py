@@ -138,3 +138,15 @@ async def test_help_names_every_command(sitting: Sitting) -> None:
     assert await sitting.type("/帮助") == HELP.splitlines() or HELP in await sitting.type("/help")
     for word in ("我是", "人", "进群", "退群", "群", "真人", "为什么", "+1d", "帮助", "退出"):
         assert f"/{word}" in HELP
+
+
+async def test_an_operator_in_private_asks_the_bot_for_its_groups(sitting: Sitting) -> None:
+    await sitting.type("/进群 妈妈群")
+    await sitting.type("/我是 运营")
+    asked, answer, *_ = await sitting.type("/群", echo=True)
+    assert asked.endswith("：/群")
+    assert "妈妈群" in answer
+    await sitting.type("/进群 妈妈群")
+    await sitting.type("/群 妈妈群")
+    await sitting.type("/群")
+    assert sitting.chat.prompt == "运营 > "

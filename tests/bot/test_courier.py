@@ -9,7 +9,7 @@ import pytest
 
 from bot.channels.port import Address, NotSent
 from bot.channels.simulator import Failure
-from bot.courier import SEND_TIMEOUT
+from bot.courier import SEND_TIMEOUT, UNSURE
 from sop.events import EventKind
 from sop.messages import Body
 from storage.outbox import strand
@@ -184,6 +184,17 @@ async def test_one_conversation_never_has_two_messages_under_way(perform: Perfor
         assert mine == [t for m in range(n, 60, 5) for t in (f"{m}", f"{m}b")]
 
 
+async def test_an_answer_waits_for_its_own_gap_where_touches_have_a_shorter_one(
+    perform: Perform,
+) -> None:
+    play = await perform(settings=limits(gap="1s", reply_gap="5s"), people=crowd)
+    for n in range(3):
+        play.enqueue(f"p{n}", str(n))
+    await play.stage.wait(10 * SECOND)
+    assert play.texts == ["0", "1", "2"]
+    assert play.left == [0, 5_000, 10_000]
+
+
 # --- budgets -------------------------------------------------------------------------------------
 
 
@@ -348,7 +359,7 @@ async def fail(play: Play, failure: Failure, times: int) -> None:
 
 
 async def test_the_circuit_opens_after_five_failures_and_tries_one(perform: Perform) -> None:
-    play = await perform(people=crowd)
+    play = await perform(people=crowd, operators="[]")
     await fail(play, Failure.HANG, 4)
     play.enqueue("p9", "fine")
     await play.settle()
@@ -360,9 +371,8 @@ async def test_the_circuit_opens_after_five_failures_and_tries_one(perform: Perf
         play.enqueue(f"p{n}", f"wait{n}")
     await play.settle()
     assert play.texts == ["fine"]
-    assert play.rows("SELECT reason FROM outbox WHERE text = 'wait0'") == [
-        ("接连发送失败，为保护账号暂停发送",)
-    ]
+    waiting = {text: reason for text, _, reason in play.outbox()}
+    assert waiting["wait0"] == "接连发送失败，为保护账号暂停发送"
     play.world.failures.append(Failure.HANG)
     await play.stage.wait(10 * MINUTE)  # one trial, which fails: twice as long
     assert play.texts == ["fine"]
@@ -396,7 +406,9 @@ async def test_an_operator_closes_the_circuit(perform: Perform) -> None:
     play = await perform(people=crowd)
     await fail(play, Failure.HANG, 5)
     await play.hear("wxid_boss", "/恢复 发送")
-    assert play.texts == ["好的，恢复发送"]
+    told, answer = play.texts
+    assert told.startswith("发送停下了：接连发送失败（")
+    assert answer == "好的，恢复发送"
 
 
 async def test_a_lost_answer_is_unknown_and_never_sent_again(perform: Perform) -> None:
@@ -476,7 +488,7 @@ async def test_what_was_in_flight_at_a_crash_is_unknown_and_never_sent_again(
             "UPDATE outbox SET state = 'sending', left_at = 1 WHERE part = 0"
         )
     )
-    assert play.write(lambda tx: strand(tx, 999, now=1)) == 0  # another account's are not ours
+    assert play.write(lambda tx: strand(tx, 999)) == 0  # another account's are not ours
     await play.stage.bot.start()
     await play.stage.wait(DAY)
     assert play.states() == ["unknown", "sent"]
@@ -537,3 +549,19 @@ async def test_a_clock_that_jumps_ahead_drops_what_expired(perform: Perform) -> 
     play.stage.clock.set(play.now + DAY)
     await play.stage.wait(MINUTE)
     assert play.states() == ["dropped", "sent"]
+
+
+# --- whose account it is -------------------------------------------------------------------------
+
+
+async def test_nothing_leaves_while_the_account_may_be_anothers(rehearse: Perform) -> None:
+    play = await rehearse()
+    play.stage.bot.courier._may_send = lambda: False
+    play.enqueue("amy", "1", "2")
+    await play.settle()
+    assert play.states() == ["queued", "queued"]
+    assert "不知道这个账号是不是还由这个进程管着" in play.outbox()[0][2]
+    assert play.one("SELECT failures FROM account") == 0
+    play.stage.bot.courier._may_send = lambda: True
+    await play.stage.wait(UNSURE)
+    assert play.texts == ["1", "2"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bot.by_hand import doors_of, let_in, take_out
+from bot.cli.table import table
 from bot.tale import tale
 from bot.workspace import read_workspace
 from sop.errors import NotFound, SiyuError
@@ -326,3 +327,28 @@ async def test_in_and_out_by_hand(perform: Perform) -> None:
     await play.befriend("amy")  # not by itself
     assert play.notes("withheld")[-1] == "之前被手动移出过，不再自动进来"
     assert enter() == ""  # but again by hand
+
+
+def test_nothing_is_told_twice_and_no_reason_is_lost() -> None:
+    told = [
+        ("投诉", "done", "听着像投诉（「太差」）"),
+        ("群管", "withheld", "群管：像广告"),
+        ("核心用户", "done", "核心用户：说了 2 句"),
+        ("加上标签「VIP」", "happened", "来自 operator:运营"),
+    ]
+    rows = [
+        {"at": "2026-03-02T10:00:00+08:00", "refs": {"event": n}, "what": what,
+         "outcome": outcome, "because": because}
+        for n, (what, outcome, because) in enumerate(told)
+    ]  # fmt: skip
+    assert [line[7:] for line in tale(rows)][1:] == [
+        "投诉：听着像投诉（「太差」）",
+        "［没有执行］群管：像广告",
+        "核心用户：说了 2 句",
+        "加上标签「VIP」，来自 运营",
+    ]
+
+
+def test_an_overlong_name_widens_its_own_row_only() -> None:
+    lines = list(table([("名字", "标签"), ("小雨", "VIP"), ("长" * 128, "VIP")], width=None))
+    assert lines == ["名字  标签", "小雨  VIP", f"{'长' * 128}  VIP"]

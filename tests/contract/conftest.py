@@ -48,9 +48,9 @@ Begin = Callable[..., Any]
 
 
 @pytest.fixture
-async def begin(tmp_path: Path, clock: OffsetClock) -> AsyncIterator[Begin]:
+async def begin(tmp_path: Path, sqlite_url: str, clock: OffsetClock) -> AsyncIterator[Begin]:
     """`await begin(world)`: a bot in that world, over a database file."""
-    store = Store(f"sqlite:///{tmp_path / 'siyu.db'}")
+    store = Store(sqlite_url)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
 

@@ -12,6 +12,7 @@ from bot.channels.port import Status, StatusKind
 from bot.clock import Alarm
 from bot.process import Bot
 from bot.workspace import Workspace
+from storage import story
 from storage.sql import fetch
 from storage.store import Store
 from tests.contract.worlds import OffsetClock, Sent, World
@@ -33,6 +34,10 @@ rules:
   - {id: picture, on: message, where: anywhere, match: {type: image}, do: [{say: nice}]}
   - {id: echo, on: message, match: {regex: "^说"}, do: [{say: echo}]}
   - {id: hello, on: group_joined, where: {group_tag: 转化群}, gather: 30s, do: [{say: hello}]}
+  - id: come
+    on: message
+    match: {any: [进群]}
+    do: [{invite: {group_tag: 转化群, before: worth, waiting: wait, member: inside}}]
   - {id: bye, on: group_left, do: [{say: bye}]}
 """
 TEMPLATES = {
@@ -43,6 +48,9 @@ TEMPLATES = {
     "echo": "{{ text }}",
     "hello": "---\nmention: members\n---\n欢迎新来的",
     "bye": "慢走",
+    "worth": "{{ group }}里天天有好价",
+    "wait": "邀请发过了",
+    "inside": "你已经在里面啦",
 }
 FREE = "limits: {account: {gap: 0s, reply_gap: 0s, per_hour: 100000, per_day: 100000}}"
 
@@ -110,7 +118,10 @@ class Drama:
 
     def outbox(self) -> list[tuple[str, str, str]]:
         """(text, state, reason) of every message, in the order they were meant."""
-        return self.rows("SELECT text, state, reason FROM outbox ORDER BY id")
+        zone, now = self.bot.heart.settings.zone, self._clock.now()
+        with self._store.read() as connection:
+            rows = story.outbox(connection, zone=zone, now=now)
+        return [(row["text"], row["state"], row["reason"]) for row in rows]
 
     def events(self, kind: str) -> list[tuple[Any, ...]]:
         """(external id of the contact, text, type) of recorded events, in order."""

@@ -122,12 +122,13 @@ async def test_nothing_leaves_while_logged_out(drama: Drama, world: World) -> No
     await drama.saw(StatusKind.LOGOUT)
     assert drama.rows("SELECT state FROM account") == [("logout",)]
     await world.say("alice", "多少钱")
-    rows = await drama.until(lambda: [r for r in drama.outbox() if r[2]])
-    assert [row[1:] for row in rows] == [("queued", "微信不在线，等连上再发")]
+    held = "SELECT because FROM accounthold WHERE until IS NULL"
+    assert await drama.until(lambda: drama.rows(held)) == [("微信不在线，等连上再发",)]
+    assert {state for _, state, _ in drama.outbox()} == {"queued"}
     await world.log_in()
-    await drama.all_sent(1)
+    await drama.until(lambda: ("爱丽丝，三十九", "sent", "") in drama.outbox())
     assert drama.rows("SELECT state FROM account") == [("login",)]
-    assert world.sent() == [Sent("alice", "text", "爱丽丝，三十九")]
+    assert [s for s in world.sent() if s.to == "alice"] == [Sent("alice", "text", "爱丽丝，三十九")]
 
 
 @pytest.mark.parametrize("group", ["", FANS], ids=["private", "group"])

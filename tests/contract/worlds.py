@@ -23,7 +23,7 @@ from bot.channels.wechaty import WechatyChannel
 from bot.channels.wechaty.payloads import MESSAGE_TYPES
 from bot.process import Bot
 from sop.events import Event, EventKind, MessageType
-from sop.messages import Card, Link, Media, MiniProgram, Text
+from sop.messages import Card, Invite, Link, Media, MiniProgram, Text
 from tests.gateway.gateway import Gateway
 from tests.gateway.world import populate
 
@@ -115,6 +115,14 @@ class World(ABC):
     @abstractmethod
     async def join(self, who: Sequence[str], *, by: str = "") -> None:
         """People join the group."""
+
+    @abstractmethod
+    async def let_in(self, who: str) -> None:
+        """WeChat lets in whom the bot has invited."""
+
+    @abstractmethod
+    def newcomers(self, count: int) -> list[str]:
+        """People nobody has heard of yet."""
 
     @abstractmethod
     async def part(self, who: str, *, by: str = "") -> None:
@@ -221,6 +229,12 @@ class SimulatedWorld(World):
     async def join(self, who: Sequence[str], *, by: str = "") -> None:
         await self.channel.join(FANS, who, by=by or None)
 
+    async def let_in(self, who: str) -> None:
+        pass  # in a small group the simulator does so at once
+
+    def newcomers(self, count: int) -> list[str]:
+        return [self.small.add_person(f"new{n}", f"新人{n}").external_id for n in range(count)]
+
     async def part(self, who: str, *, by: str = "") -> None:
         await self.channel.leave(FANS, who, by=by or None)
 
@@ -292,7 +306,7 @@ class GatewayWorld(World):
         await asyncio.gather(*self._tasks)
 
     def sent(self) -> list[Sent]:
-        kinds = ("text", "file", "link", "mini_program", "card")
+        kinds = ("text", "file", "link", "mini_program", "card", "add")
         return [_as_logged(entry) for entry in self.gateway.log(*kinds)]
 
     async def say(
@@ -328,6 +342,16 @@ class GatewayWorld(World):
         self._room("小满福利群")
         facts = {"inviterId": by} if by else {}
         self.gateway.emit("room-join", {"roomId": FANS, "inviteeIdList": list(who), **facts})
+
+    async def let_in(self, who: str) -> None:
+        await self.gateway.logged(1, "add")
+        await self.join([who], by=self.account)
+
+    def newcomers(self, count: int) -> list[str]:
+        names = [f"new{n}" for n in range(count)]
+        for n, name in enumerate(names):
+            self.gateway.contact(name, name=f"新人{n}", friend=False)
+        return names
 
     async def part(self, who: str, *, by: str = "") -> None:
         self._members -= {who}
@@ -389,6 +413,8 @@ def _as_sent(to: str, body: object) -> Sent:
             return Sent(to, "mini_program", body.title)
         case Card():
             return Sent(to, "card", body.contact_id)
+        case Invite():
+            return Sent(to, "add", body.group_id)
     raise AssertionError(body)
 
 
@@ -405,4 +431,6 @@ def _as_logged(entry: dict[str, Any]) -> Sent:
             return Sent(to, kind, entry["link"]["url"])
         case "mini_program":
             return Sent(to, kind, entry["program"]["title"])
+        case "add":
+            return Sent(entry["contactId"], kind, to)
     return Sent(to, kind, entry["contactId"])

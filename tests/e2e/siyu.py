@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -74,9 +75,10 @@ class Shop:
 class Running:
     """`siyu run` on a shop, until it ends or is ended."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, *options: str, before: Sequence[str] = ()) -> None:
+        """`before`: words in front of the command, as `nice` would be."""
         self._process = subprocess.Popen(
-            shop.command("run"),
+            [*before, *shop.command("run", *options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -110,6 +112,11 @@ class Running:
                 self._more.notify_all()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """All it said so far."""
         with self._more:
@@ -135,6 +142,15 @@ class Running:
         """SIGKILL."""
         self._process.kill()
         self._process.wait(PATIENCE)
+
+    def freeze(self) -> None:
+        """SIGSTOP; returns once no thread of it runs any more."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
 
     async def ends(self) -> int:
         """Wait for its end and return its exit status."""

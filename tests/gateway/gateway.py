@@ -302,7 +302,9 @@ class Gateway:
     # What the account did
 
     def counters(self) -> dict[str, Any]:
-        """`started` (Start calls served) and `fetched` {kind: how many payloads were asked for}."""
+        """`started` (Start calls served), `told` (messages told of, echoes too), and `fetched`
+        {kind: how many payloads were asked for}.
+        """
         counters: dict[str, Any] = self._ask({"do": "counters"})
         return counters
 

@@ -19,7 +19,7 @@ console.error = () => {}  // the libraries report every scripted failure here
 const friendships = new Map()
 const invitations = new Map()
 const attachments = new Map()
-const counters = { started: 0, fetched: {} }
+const counters = { started: 0, told: 0, fetched: {} }
 let faults = []
 let echo = true
 let serial = 0
@@ -77,6 +77,7 @@ const where = (to) => mocker.cacheRoomPayload.has(to) ? { roomId: to } : { liste
 function deliver (payload) {
   const message = { id: fresh('msg'), timestamp: now(), type: 7, text: '', ...payload }
   mocker.cacheMessagePayload.set(message.id, message)
+  counters.told += 1
   puppet.emit('message', { messageId: message.id })
   return message
 }
@@ -213,7 +214,7 @@ const commands = {
   async reset () {
     faults = []
     echo = true
-    Object.assign(counters, { started: 0, fetched: {} })
+    Object.assign(counters, { started: 0, told: 0, fetched: {} })
     await puppet.logout('reset')
     for (const known of [mocker.cacheContactPayload, mocker.cacheRoomPayload, mocker.cacheMessagePayload]) known.clear()
     for (const known of ['contact', 'room', 'roomMember', 'message', 'friendship']) puppet.cache[known].clear()

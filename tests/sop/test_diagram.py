@@ -131,6 +131,16 @@ def test_of_groups_it_says_groups() -> None:
         ({"not": {"friend": True}}, "不是好友"),
         ({"in_group": "转化群"}, "在带标签「转化群」的群里"),
         ({"not": {"in_group": "转化群"}}, "不在带标签「转化群」的群里"),
+        ({"member_of": {"group_tag": "转化群"}}, "在带标签「转化群」的群里"),
+        (
+            {"not": {"member_of": {"kind": "服务", "joined": {"within": "7d"}}}},
+            "不在服务群里（7 天之内进的）",
+        ),
+        ({"member_of": {"joined": {"before": "1d"}}}, "在群里（1 天以前就进了）"),
+        ({"in_sop": ["camp", "vip"]}, "正在走 SOP camp、vip"),
+        ({"not": {"finished_sop": "camp"}}, "没有走完过 SOP camp"),
+        ({"spent": {"at_least": 99.9, "within": "30d"}}, "30 天里买了至少 99.9 元"),
+        ({"spent": {"at_most": 500}}, "总共买了至多 500 元"),
         ({"not": {"not": {"tag": "a"}}}, "带标签「a」"),
         (
             {"all": [{"tag": "a"}, {"any": [{"tag": "b"}, {"friend": False}]}]},

@@ -129,6 +129,8 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
             return value in rule
         case "pattern":
             return not isinstance(value, str) or re.search(rule, value) is not None
+        case "maxLength":
+            return not isinstance(value, str) or len(value) <= rule
         case "minLength" | "minItems" | "minProperties":
             return not hasattr(value, "__len__") or len(value) >= rule
         case "minimum" | "maximum" | "exclusiveMinimum":

@@ -16,6 +16,7 @@ from sop.engine import Facts, Phase, State
 from sop.times import DAY, MINUTE
 from sop.versions import digest
 from storage import enrollments as rows
+from storage.due import next_due
 from storage.migration import BATCH, OVER, Undone, last_migration, migrate, plan, undo
 from storage.people import account_id
 from storage.progress import overdue, pause_sop, progress, resume_sop, standing, versions
@@ -98,8 +99,12 @@ class Shop:
         due: int | None = self.now
         while due is not None and due <= until:
             self.now = max(self.now, due)
-            due = self.store.write(lambda tx: self.heart.walk(tx, self.me, now=self.now))
+            due = self.store.write(self._walk)
         self.now = until
+
+    def _walk(self, tx: Tx) -> int | None:
+        self.heart.walk(tx, self.me, now=self.now)
+        return next_due(tx, self.me.id)
 
     @property
     def facts(self) -> Facts:

@@ -157,3 +157,14 @@ def test_only_counts_that_look_further_back_bind() -> None:
         EventKind.ORDER: 5
     }
     assert needs({"of": "order", "at_most": 4}) == {EventKind.ORDER: 5}
+
+
+async def test_acts_of_the_guard_go_when_their_strike_is_over(perform: Perform) -> None:
+    play = await perform("guard: {mode: confirm, say: a, expires: 200d}")
+    await play.hear("amy", "低价代购，加V：abc12345", group="g1")
+    later(play, KEEP + DAY)
+    forget(play)
+    assert count(play, "guardact") == 1
+    later(play, 30 * DAY)
+    forget(play)
+    assert count(play, "guardact") == 0

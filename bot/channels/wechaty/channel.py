@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 from grpc import StatusCode
 
-from bot.channels.port import Address, Capability, Sink, Status, StatusKind
+from bot.channels.port import Address, Capability, NotSent, Sink, Status, StatusKind
 from bot.channels.wechaty import payloads, roster
 from bot.channels.wechaty.echoes import Echoes
 from bot.channels.wechaty.fetch import Unfetched
@@ -27,8 +27,9 @@ from bot.channels.wechaty.plugins import Plugins
 from bot.channels.wechaty.session import Session
 from bot.channels.wechaty.trouble import Disconnected
 from bot.channels.wechaty.wire import puppet_pb2 as pb
+from bot.web import Web
 from sop.events import Person
-from sop.messages import Body
+from sop.messages import Body, Moment
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,9 @@ class WechatyChannel:
         backoff: tuple[float, float] = (1, 60),
         deadline: float = 20,
         hang_after: float = 60,
+        web: Web | None = None,
     ) -> None:
-        """Nothing connects before `run`."""
+        """Nothing connects before `run`. `web` fetches what messages name by an https address."""
         options = tls if isinstance(tls, TlsOptions) else TlsOptions(enabled=tls)
         self._link = Link(endpoint=endpoint, token=token, tls=options, deadline=deadline)
         self._session = Session(self._link, backoff=backoff, hang_after=hang_after)
@@ -82,7 +84,9 @@ class WechatyChannel:
         )
         self._logged_out = False
         cache, logged_out = self._inbound.cache, lambda: self._logged_out
-        self._outbound = Outbound(self._link, cache, media_root=media_root, logged_out=logged_out)
+        self._outbound = Outbound(
+            self._link, cache, media_root=media_root, logged_out=logged_out, web=web or Web()
+        )
         self._plugins = Plugins(
             plugins, self._link, self._inbound, self._outbound, self._echoes, data_dir=data_dir
         )
@@ -269,6 +273,9 @@ class WechatyChannel:
 
         Raises `NotSent` when surely nothing was sent; any other exception means nobody knows.
         """
+        known = self._link.up.is_set()  # before it was up, nobody asked what it can do
+        if isinstance(body, Moment) and known and Capability.MOMENT not in self.capabilities:
+            raise NotSent("没有发出：这个网关发不了朋友圈。", retry=False)
         return await self._outbound.send(to, body)
 
     async def set_alias(self, contact_id: str, alias: str) -> None:

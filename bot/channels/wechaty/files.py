@@ -11,23 +11,32 @@ from urllib.parse import urlsplit
 
 from bot.channels.port import NotSent
 from bot.channels.wechaty.link import Link
+from bot.web import Web, WebError
 from sop.messages import Media
 
 INLINE = 20 * 1024  # bytes; the gateway's own threshold, beyond it wants an upload
 CHUNK = 256 * 1024  # bytes of a file in one message of the stream
 UPLOADS = 6  # deadlines an upload may take: video over a home line
 
-_BASE64, _URL, _UUID = 1, 2, 7  # FileBox types
+_BASE64, _UUID = 1, 7  # FileBox types
 
 
-async def box(link: Link, body: Media, *, media_root: Path) -> str:
-    """The FileBox JSON for a file or url; uploads what is too big to go inline.
+async def box(link: Link, body: Media, *, media_root: Path, web: Web) -> str:
+    """The FileBox JSON for a file, or what is behind a url; uploads what is too big to go inline.
+
+    A url is fetched here: what the gateway would fetch nobody could guard.
 
     Raises `NotSent` when the file may not or cannot be sent, and what an upload raises.
     """
     if body.url:
-        name = body.name or PurePosixPath(urlsplit(body.url).path).name or body.kind
-        return json.dumps({"type": _URL, "name": name, "url": body.url})
+        parts = urlsplit(body.url)
+        name = body.name or PurePosixPath(parts.path).name or body.kind
+        try:
+            content = await web.fetch(body.url)
+        except WebError as error:
+            because = f"没有发出：{parts.hostname}{parts.path} 的文件取不到，{error}。"
+            raise NotSent(because, retry=error.retry, ours=True) from None
+        return await boxed(link, content, name=name)
     path = await asyncio.to_thread(inside, media_root, body.path)
     name = body.name or path.name
     size = (await asyncio.to_thread(path.stat)).st_size

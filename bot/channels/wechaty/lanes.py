@@ -53,7 +53,7 @@ class Lanes:
         if not events:
             self._window.release()
             return
-        conversation = _conversation(events[0])
+        conversation = events[0].conversation
         lane = self._lanes.get(conversation)
         if lane is not None:
             lane.append(events)
@@ -74,9 +74,3 @@ class Lanes:
         """Wait until nothing is under way; for an orderly end, when nothing arrives any more."""
         for _ in range(self._size):
             await self._window.acquire()
-
-
-def _conversation(event: Event) -> str:
-    if event.group is not None:
-        return event.group.external_id
-    return event.contact.external_id if event.contact is not None else ""

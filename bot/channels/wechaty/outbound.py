@@ -16,11 +16,14 @@ from bot.channels.wechaty.fetch import Unfetched, fetch
 from bot.channels.wechaty.link import Link
 from bot.channels.wechaty.trouble import Cut, Disconnected, Unclear, told_apart
 from bot.channels.wechaty.wire import puppet_pb2 as pb
-from sop.messages import Accept, Body, Card, Media, MiniProgram, Text
+from bot.web import Web
+from sop.messages import Accept, Body, Card, Invite, Media, MiniProgram, Moment, Remove, Text
 from sop.messages import Link as LinkCard
 
 EVERYONE = "@all"
 _SEPARATOR = "\u2005"  # what WeChat itself puts after an @name
+_MOMENT = 1  # a type of post
+_TEXT, _FILE, _URL = 0, 1, 2  # what is in a post
 _FILE_DEADLINES = 3  # the gateway passes a file on to WeChat before it answers
 
 
@@ -28,12 +31,19 @@ class Outbound:
     """Acts on the account through one link. Every method raises `NotSent` or `Unclear`."""
 
     def __init__(
-        self, link: Link, cache: Cache, *, media_root: Path, logged_out: Callable[[], bool]
+        self,
+        link: Link,
+        cache: Cache,
+        *,
+        media_root: Path,
+        logged_out: Callable[[], bool],
+        web: Web,
     ) -> None:
         self._link = link
         self._cache = cache
         self._media_root = media_root
         self._logged_out = logged_out
+        self._web = web
 
     async def send(self, to: Address, body: Body) -> str | None:
         """Send one message; the gateway's id for it, or None when it gives none (it is sent)."""
@@ -44,10 +54,13 @@ class Outbound:
             raise NotSent(
                 "没有发出：内容里有无法编码的字符（例如残缺的表情）。", retry=False
             ) from error
-        patience = self._link.deadline * (_FILE_DEADLINES if isinstance(body, Media) else 1)
+        with_files = isinstance(body, Media) or (isinstance(body, Moment) and body.images)
+        patience = self._link.deadline * (_FILE_DEADLINES if with_files else 1)
         answer = await self.act(method, request, patience=patience)
-        if isinstance(body, Accept):
+        if isinstance(body, Accept | Invite | Remove):
             return None
+        if isinstance(body, Moment):
+            return answer.moment_id or None
         return answer.id or answer.id_deprecated.value or None
 
     async def act(self, method: str, request: Any, *, patience: float | None = None) -> Any:
@@ -95,13 +108,27 @@ class Outbound:
                 )
             case Accept():
                 return "FriendshipAccept", pb.IdRequest(id=body.request_id)
+            case Moment():
+                return "momentPublish", pb.MomentPublishRequest(post=await self._post(body))
+            case Invite():
+                return "RoomAdd", pb.RoomMemberRequest(id=body.group_id, member_id=where)
+            case Remove():
+                return "RoomDel", pb.RoomMemberRequest(id=where, member_id=body.contact_id)
             case _:
                 assert_never(body)
+
+    async def _post(self, body: Moment) -> Any:
+        parts = [pb.PostSayable(type=_TEXT, text=body.text)] if body.text else []
+        for image in body.images:
+            parts.append(pb.PostSayable(type=_FILE, file_box=await self._box(image)))
+        if body.link:
+            parts.append(pb.PostSayable(type=_URL, url_link=_url_link(body.link)))
+        return pb.PostPayload(type=_MOMENT, sayable_list=parts, visible_list=body.visible_to)
 
     async def _box(self, body: Media) -> str:
         """An upload that fails has sent nothing yet, however it fails."""
         try:
-            return await files.box(self._link, body, media_root=self._media_root)
+            return await files.box(self._link, body, media_root=self._media_root, web=self._web)
         except (Disconnected, grpc.aio.AioRpcError) as error:
             raise NotSent("没有发出：文件没有传到网关。") from error
 

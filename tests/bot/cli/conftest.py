@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -53,10 +54,16 @@ Siyu = Callable[..., Ended]
 
 
 @pytest.fixture
-def siyu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Siyu:
+def siyu(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Siyu:
     """`siyu("contacts", "--json")` in this process; `lines` are typed into it."""
     monkeypatch.delenv("SIYU_WORKSPACE", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
+    mask = os.umask(0o022)
+    request.addfinalizer(lambda: os.umask(mask))  # the program sets its own
 
     def call(*words: str, lines: str = "") -> Ended:
         monkeypatch.setattr(sys, "argv", ["siyu", *words])

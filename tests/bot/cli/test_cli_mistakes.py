@@ -28,6 +28,8 @@ ENGLISH = re.compile(r"Usage|Error|Options|Commands|Invalid|Missing|No such|argu
         (["contact"], "少写了「名字」"),
         (["init"], "少写了「文件夹」"),
         (["outbox", "--state", "x"], "--state 只能写 queued、sending、"),
+        (["moments", "--weeks", "0"], "--weeks 要写 1 到 "),
+        (["gaps", "--days", "x"], "--days 要写 1 到 366 的整数"),
         (["outbox", "--last", "x"], "--last 要写一个整数"),
         (["outbox", "settle", "x", "sent"], "「编号」要写一个整数"),
         (["outbox", "settle", "3", "x"], "「sent|failed|resend」只能写 sent、failed、resend"),
@@ -95,6 +97,16 @@ def test_nobody_of_that_name(siyu: Siyu, here: Path) -> None:
     assert "没有找到" in siyu("contact", "\udcff\udcfe").complaint
 
 
+def test_no_group_of_that_name(siyu: Siyu, here: Path) -> None:
+    said = siyu("groups", "show", "没有'的\"群").complaint
+    assert said == "没有找到「没有'的\"群」。用 siyu groups 看看都有哪些群。"
+
+
+@pytest.mark.parametrize("empty", ["", "  "])
+def test_a_question_of_nothing(siyu: Siyu, here: Path, empty: str) -> None:
+    assert siyu("ask", empty).complaint.startswith("问题是空的。")
+
+
 def test_init_never_overwrites(siyu: Siyu, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine", encoding="ascii")
     assert "已经有东西了" in siyu("init", str(tmp_path)).complaint
@@ -120,7 +132,7 @@ def test_a_mistake_of_ours(siyu: Siyu, tmp_path: Path, monkeypatch: pytest.Monke
     (report,) = tmp_path.glob("siyu-error-*.log")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err == f"程序自己出错了（KeyError），这是我们的问题。细节写在 {report}\n"
-    assert "Traceback" in report.read_text(encoding="utf-8")
+    assert report.read_text(encoding="utf-8").endswith('raise KeyError("oh")\nbuiltins.KeyError\n')
 
 
 def test_what_the_system_refuses(

@@ -58,7 +58,9 @@ def test_the_list_and_its_json(siyu: Siyu, shop_with_sops: Path) -> None:
 
 
 def test_no_sops_yet(siyu: Siyu, here: Path) -> None:
-    assert siyu("sop", "list").lines == ["还没有 SOP。写法见 docs/yaml.md。"]
+    assert siyu("sop", "list").lines == [
+        "还没有 SOP。写在 YAML 的 sops 里，例子在 siyu init 建出来的 sop 文件夹。"
+    ]
 
 
 def test_the_diagram_and_who_stands_where(siyu: Siyu, shop_with_sops: Path) -> None:

@@ -23,9 +23,9 @@ from bot.starter import copy_starter
 from bot.workspace import read_workspace
 
 GOLDEN = Path(__file__).parents[2] / "golden/histories"
-STARTER = ["birthday", "camp", "festival", "first-order", "group-week", "new-friend",
-           "repurchase", "win-back"]  # fmt: skip
-PLAN = Plan(sops=(), contacts=24, days=40, seed=5, start=date(2026, 5, 25))
+STARTER = ["birthday", "camp", "festival", "first-order", "group-days", "group-week",
+           "new-friend", "repurchase", "win-back"]  # fmt: skip
+PLAN = Plan(sops=tuple(STARTER), contacts=24, days=40, seed=5, start=date(2026, 5, 25))
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,13 @@ from bot.rehearsal.reasons import OTHER, reason_of
 from bot.rehearsal.report import report
 from bot.rehearsal.run import Plan, rehearse_workspace
 from bot.rehearsal.screen import screen
+from bot.stage import Stage
 from bot.starter import copy_starter
 from bot.workspace import Workspace, read_workspace
 from storage.rehearsal import Ledger
+from storage.store import Store
+from tests.support import HOUR, Play, populate, workspace
+from tests.support import START as NOON
 
 START = date(2026, 5, 25)
 
@@ -123,7 +127,7 @@ def test_it_all_can_be_read(played: Findings) -> None:
 
 
 def test_an_sop_that_nobody_enters_is_told(played: Findings) -> None:
-    empty = Findings(played.workspace, played.times, Ledger({}, [], [], [], [], [], []))
+    empty = Findings(played.workspace, played.times, Ledger({}, [], [], [], [], [], [], []))
     kinds = Counter(alarm["kind"] for alarm in warnings(empty))
     assert kinds["sop_empty"] == len(played.sops)
     assert not report(empty)["withheld"]
@@ -146,3 +150,54 @@ def test_the_same_seed_says_the_same_byte_for_byte(starter: Workspace) -> None:
     assert one != once("1", "8")
     keys: dict[str, Any] = json.loads(one)
     assert {"per_day", "funnel", "withheld", "warnings", "sample", "collisions"} <= keys.keys()
+
+
+def test_who_asks_is_let_into_a_group_and_accepts(starter: Workspace, tmp_path: Path) -> None:
+    root = tmp_path / "w"
+    copy_starter(root)
+    (root / "people.yaml").write_text(
+        """
+rehearsal:
+  people:
+    - {name: 想进群的, share: 1, enter: known, wrote: 1d, words: [进群], spontaneous: 1, reply: 0.9}
+  groups: [{topic: 小满福利群①, members: 0}]
+""",
+        encoding="utf-8",
+    )
+    kept: list[Findings] = []
+    patch = pytest.MonkeyPatch()
+    patch.setattr(run, "report", lambda found: kept.append(found) or report(found))
+    plan = Plan(sops=(), contacts=45, days=5, seed=1, start=START)
+    space = read_workspace(root, env={})
+    asyncio.run(rehearse_workspace(space, plan, progress=lambda _done: None))
+    patch.undo()
+    asked = [box for box in kept[0].ledger.boxes if box.kind == "invite"]
+    walks = [walk for walk in kept[0].ledger.walks if walk.sop == "group-days"]
+    assert len({box.subject_id for box in asked}) == 45
+    last: dict[int, int] = {}
+    for box in asked:  # nobody while an earlier one is open
+        assert box.created_at - last.get(box.subject_id, 0) >= 3 * 24 * 3_600_000
+        last[box.subject_id] = box.created_at
+    assert 40 < len(walks) <= 45  # above forty members they have to accept, and some do not
+
+
+async def test_what_lands_at_the_very_end_is_recorded(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'scratch.db'}", scratch=True)
+    try:
+        rules = (
+            "tags: {临时: {expires: 1d}}\n"
+            "rules: [{id: hi, on: message, match: {any: [你好]}, do: [{tag: 临时}, {say: a}]}]\n"
+        )
+        stage = Stage(workspace(tmp_path / "shop", rules), store, start=NOON, alone=True)
+        populate(stage.world)
+        stage.world.echoes = False
+        await stage.open()
+        play = Play(stage)
+        await stage.channel.say("amy", "你好")
+        await stage.settle(free=NOON + HOUR)
+        assert stage.bot.courier.unrecorded, "the next turn was to be early enough"
+        await stage.settle()  # nobody says that there will be one
+        assert not stage.bot.courier.unrecorded
+        assert play.states() == ["sent"]
+    finally:
+        store.close()

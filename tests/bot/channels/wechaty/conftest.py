@@ -12,6 +12,7 @@ import pytest
 
 from bot.channels.port import StatusKind
 from bot.channels.wechaty import WechatyChannel
+from bot.web import Web, WebError
 from tests.gateway.gateway import Gateway
 from tests.gateway.world import PATIENCE, Recorder, populate
 
@@ -37,6 +38,19 @@ def media(tmp_path: Path) -> Path:
     folder = tmp_path / "media"
     folder.mkdir()
     return folder
+
+
+class Shelf(Web):
+    """Behind every address lies the address itself, or nothing."""
+
+    def __init__(self, error: WebError | None = None) -> None:
+        super().__init__()
+        self._error = error
+
+    async def fetch(self, url: str) -> bytes:
+        if self._error is not None:
+            raise self._error
+        return url.encode()
 
 
 Connect = Callable[..., Any]

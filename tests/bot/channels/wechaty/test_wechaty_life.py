@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 from bot.channels.port import Address, NotSent, StatusKind
 from bot.channels.wechaty import TlsOptions, WechatyChannel
 from sop.errors import BadToken, ChannelError
-from sop.messages import Text
+from sop.messages import Link, Media, Moment, Text
+from tests.bot.channels.wechaty.conftest import Shelf
 from tests.gateway.gateway import Gateway, missing
 from tests.gateway.world import Recorder, populate
 
@@ -268,6 +270,7 @@ async def test_a_missing_certificate_file_ends_the_run(
 
 async def test_juzis_line_has_moments(media: Path, tmp_path: Path) -> None:
     """A few calls of a Juzi gateway, enough to be told apart from the open one."""
+    posted: list[bytes] = []
 
     async def stream(request: bytes, context: Any) -> Any:
         yield b"\x08\x01\x12\x02{}"  # a heartbeat
@@ -276,8 +279,13 @@ async def test_juzis_line_has_moments(media: Path, tmp_path: Path) -> None:
     async def empty(request: bytes, context: Any) -> bytes:
         return b""
 
+    async def publish(request: bytes, context: Any) -> bytes:
+        posted.append(request)
+        return b"\x0a\x02m1"  # field 1: the Moment's id
+
     server = grpc.aio.server()
     handlers = {name: grpc.unary_unary_rpc_method_handler(empty) for name in ("Start", "Version")}
+    handlers["momentPublish"] = grpc.unary_unary_rpc_method_handler(publish)
     handlers["CurrentUser"] = grpc.unary_unary_rpc_method_handler(empty)
     handlers["Event"] = grpc.unary_stream_rpc_method_handler(stream)
     server.add_generic_rpc_handlers(
@@ -286,12 +294,83 @@ async def test_juzis_line_has_moments(media: Path, tmp_path: Path) -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     channel = WechatyChannel(
-        endpoint=f"127.0.0.1:{port}", token="t", tls=False, media_root=media, data_dir=tmp_path
+        endpoint=f"127.0.0.1:{port}",
+        token="t",
+        tls=False,
+        media_root=media,
+        data_dir=tmp_path,
+        web=Shelf(),
     )
     sink = Recorder()
     running = asyncio.create_task(channel.run(sink))
     await sink.saw(StatusKind.CONNECTED)
     assert "moment" in channel.capabilities
+    (media / "a.png").write_bytes(b"abc")
+    images = (
+        Media(kind="image", path="media/a.png"),
+        Media(kind="image", url="https://e.com/b.png"),
+    )
+    moment = Moment(text="今天", images=images, visible_to=("amy", "bob"))
+    assert await channel.send(Address(external_id=""), moment) == "m1"
+    link = Link(url="https://e.com", title="看看")
+    assert await channel.send(Address(external_id=""), Moment(link=link)) == "m1"
+    assert [_wire(request) for request in posted] == [
+        {3: [1], 4: [[(3, "今天")], [(1, 1), (4, "a.png")], [(1, 1), (4, "b.png")]],
+         5: ["amy", "bob"]},
+        {3: [1], 4: [[(1, 2), (5, "https://e.com")]]},
+    ]  # fmt: skip
     await channel.close()
     await running
     await server.stop(None)
+
+
+def _fields(data: bytes) -> list[tuple[int, Any]]:
+    """The fields of a message on the wire, in order, read without our own `.proto`."""
+    out: list[tuple[int, Any]] = []
+    while data:
+        key, data = _varint(data)
+        value, data = _varint(data)
+        if key & 7 == 2:
+            content, data = data[:value], data[value:]
+            out.append((key >> 3, content))
+        else:
+            out.append((key >> 3, value))
+    return out
+
+
+def _varint(data: bytes) -> tuple[int, bytes]:
+    value = shift = 0
+    for n, byte in enumerate(data):
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, data[n + 1 :]
+    raise AssertionError("cut off")
+
+
+def _wire(request: bytes) -> dict[int, list[Any]]:
+    """What Juzi's line reads of a request: field numbers as its own `post.proto` has them."""
+    ((number, post),) = _fields(request)
+    assert number == 1
+    out: dict[int, list[Any]] = {}
+    for field, value in _fields(post):
+        match field:
+            case 4:
+                out.setdefault(4, []).append([_part(*part) for part in _fields(value)])
+            case 5:
+                out.setdefault(5, []).append(value.decode())
+            case _:
+                out.setdefault(field, []).append(value)
+    return out
+
+
+def _part(field: int, value: Any) -> tuple[int, Any]:
+    match field:
+        case 4:
+            return field, json.loads(value)["name"]
+        case 5:
+            return field, dict(_fields(value))[4].decode()
+        case 3:
+            return field, value.decode()
+        case _:
+            return field, value

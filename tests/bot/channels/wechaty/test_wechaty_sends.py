@@ -12,7 +12,9 @@ from grpc import StatusCode
 
 from bot.channels.port import Address, Capability, NotSent, StatusKind
 from bot.channels.wechaty.trouble import Unclear
-from sop.messages import Body, Card, Link, Media, MiniProgram, Text
+from bot.web import WebError
+from sop.messages import Body, Card, Link, Media, MiniProgram, Moment, Text
+from tests.bot.channels.wechaty.conftest import Shelf
 from tests.gateway.gateway import Gateway
 
 pytestmark = pytest.mark.gateway
@@ -72,7 +74,7 @@ async def test_links_cards_programs_and_urls(gateway: Gateway, connect: Any) -> 
         Card(contact_id="bob"),
         Media(kind="image", url="https://example.com/p/a.png?x=1"),
     ]
-    async with connect(gateway) as (channel, _):
+    async with connect(gateway, web=Shelf()) as (channel, _):
         for body in bodies:
             assert await channel.send(ALICE, body) is not None
     link, program, card, file = gateway.log("link", "mini_program", "card", "file")
@@ -81,7 +83,21 @@ async def test_links_cards_programs_and_urls(gateway: Gateway, connect: Any) -> 
     assert program["program"]["appid"] == "wx1"
     assert (program["program"]["pagePath"], program["program"]["thumbUrl"]) == ("p", "t")
     assert card["contactId"] == "bob"
-    assert (file["url"], file["name"]) == ("https://example.com/p/a.png?x=1", "a.png")
+    assert (file["boxed"], file["name"], file["size"]) == (1, "a.png", 31)
+    assert file["sha256"] == hashlib.sha256(b"https://example.com/p/a.png?x=1").hexdigest()
+
+
+@pytest.mark.parametrize("retry", [True, False])
+async def test_what_cannot_be_fetched_is_not_sent_and_not_the_accounts_fault(
+    gateway: Gateway, connect: Any, retry: bool
+) -> None:
+    body = Media(kind="image", url="https://example.com/p/a.png?key=secret")
+    async with connect(gateway, web=Shelf(WebError("对方回答 503", retry=retry))) as (channel, _):
+        with pytest.raises(NotSent) as caught:
+            await channel.send(ALICE, body)
+    assert (caught.value.retry, caught.value.ours) == (retry, True)
+    assert str(caught.value) == "没有发出：example.com/p/a.png 的文件取不到，对方回答 503。"
+    assert gateway.log("file") == []
 
 
 async def test_alias_topic_announcement_and_members_really_change(
@@ -195,6 +211,13 @@ async def test_logged_out_and_unconnected_sends_are_refused_here(
 async def test_the_open_gateway_has_no_moments(gateway: Gateway, connect: Any) -> None:
     async with connect(gateway) as (channel, _):
         assert channel.capabilities == frozenset(Capability) - {Capability.MOMENT}
+        with pytest.raises(NotSent, match="发不了朋友圈") as refused:
+            await channel.send(Address(external_id=""), Moment(text="今天"))
+        assert not refused.value.retry
+        channel._extra = frozenset({Capability.MOMENT})  # should it ever be mistaken about it
+        with pytest.raises(NotSent, match="不支持这种操作") as refused:
+            await channel.send(Address(external_id=""), Moment(text="今天"))
+        assert not refused.value.retry
 
 
 @pytest.mark.parametrize(

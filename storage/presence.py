@@ -1,0 +1,54 @@
+"""Whether the database's file is still the one that is being written.
+
+SQLite goes on writing to a file that was moved, replaced or deleted, and over a log that was cut
+off; nobody who opens the database later would find any of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage.trouble import DatabaseTrouble
+
+
+class Presence:
+    """Watches an open SQLite file and its write-ahead log from outside."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._log = path, Path(f"{path}-wal")
+        self._file = _identity(path)
+        self._length = _length(self._log)
+
+    def check(self) -> None:
+        """Raise `DatabaseTrouble` when what is written now could not be found again."""
+        if self._file is None:
+            return  # in memory
+        if _identity(self._path) != self._file:
+            raise DatabaseTrouble(
+                f"数据库文件 {self._path.name} 被移走、删掉或换掉了。没有消息会发出去；"
+                "请把原来的文件放回去。想换成备份的话，先停下机器人再换。"
+            )
+        if _length(self._log) < self._length:
+            raise DatabaseTrouble(
+                f"数据库的 {self._log.name} 文件被删掉或截短了，最近的记录可能丢了。"
+                "没有消息会发出去；请停下机器人再启动，起不来就换回备份。"
+            )
+
+    def note(self) -> None:
+        """Remember how long the log is; while it is open it never gets shorter."""
+        self._length = _length(self._log)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _length(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
