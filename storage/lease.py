@@ -2,8 +2,10 @@
 
 A row an account says who acts for it and until when, by the server's clock. Every transaction of
 the holder looks at the row and keeps it until it commits, so that nobody else can take the account
-between the look and the commit; renewing it is not held up by that. SQLite has no leases: there the
-lock on the workspace is enough (`bot.lock`).
+between the look and the commit; renewing it is not held up by that. Who takes an account whose
+lease is over first ends what its last holder left open on the server: a process that is frozen in
+the middle of a transaction keeps its rows. SQLite has no leases: there the lock on the workspace is
+enough (`bot.lock`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,11 @@ from storage.trouble import DatabaseTrouble
 TERM = 15_000  # ms from one renewal to the end
 IDLE = "20s"  # a transaction nobody works on is ended by the server: its process is frozen or gone
 _NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+# Set for the session, before anything is locked, so that others can tell whose it is.
+_NAMED = (
+    "set_config('application_name', ?, false),"
+    " set_config('idle_in_transaction_session_timeout', ?, false)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +124,7 @@ class Lease:
             [(account, "", "", 0, "", "", "", 0, 0)],
             extra="ON CONFLICT (account_id) DO NOTHING",
         )  # fmt: skip
+        self._end_sessions(tx.connection, account)
         # A transaction of the holder keeps the row: until it is over nothing can be taken.
         free = fetch(
             tx.connection,
@@ -146,8 +154,8 @@ class Lease:
             return
         rows = fetch(
             connection,
-            "SELECT holder, set_config('idle_in_transaction_session_timeout', ?, true)"
-            " FROM lease WHERE account_id = ? FOR KEY SHARE",
+            f"SELECT holder, {_NAMED} FROM lease WHERE account_id = ? FOR KEY SHARE",  # noqa: S608
+            _session(self._holder.token),
             IDLE,
             self.account,
         )
@@ -157,6 +165,7 @@ class Lease:
         """Hold the account for another `TERM`. Raises `LeaseLost` when it is another's now."""
         if self.account is None:
             return
+        fetch(connection, f"SELECT {_NAMED}", _session(self._holder.token), IDLE)
         rows = fetch(
             connection,
             f"UPDATE lease SET expires_at = {_NOW} + ? WHERE account_id = ? AND holder = ?"  # noqa: S608
@@ -177,6 +186,23 @@ class Lease:
             self._holder.token,
         )
 
+    def _end_sessions(self, connection: Connection, account: int) -> None:
+        """End what the account's last holder left open on the server, once its lease is over."""
+        last = fetch(
+            connection,
+            f"SELECT holder FROM lease WHERE account_id = ? AND expires_at <= {_NOW}"  # noqa: S608
+            " AND holder NOT IN ('', ?)",
+            account,
+            self._holder.token,
+        )
+        if last:
+            fetch(
+                connection,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = ? AND usename = current_user",
+                _session(last[0][0]),
+            )
+
     def _insist(self, held: bool) -> None:
         if not held:
             self.lost = True
@@ -194,6 +220,10 @@ def leases(connection: Connection, *, zone: ZoneInfo) -> list[dict[str, Any]]:
     )
     names = ("account", "name", "host", "pid", "workspace")
     return [dict(zip(names, row, strict=False)) | {"until": iso(row[5], zone)} for row in rows]
+
+
+def _session(token: str) -> str:
+    return f"siyu-{token}"
 
 
 def _held(connection: Connection, account: int, place: str) -> AccountHeld:

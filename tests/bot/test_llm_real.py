@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,11 @@ async def test_nonsense_does_not_leave(url: str, tmp_path: Path) -> None:
     play = Play(stage)
     await play.hear("amy", HALF)
     outcome = play.one("SELECT outcome FROM modelcall")
-    # At times it repeats its first source word for word, which is sense and may leave.
-    said = "没用过的 7 天内都能退，用过的那包留着用" if outcome == "answered" else "我问一下～"
-    assert [text for to, text in play.said if to == "amy"] == [said]
+    (said,) = [text for to, text in play.said if to == "amy"]
+    if outcome == "answered":  # at times it repeats its sources, which is sense and may leave
+        assert all(clause in FAQ for clause in re.split("[，。！？～ ]+", said))
+    else:
+        assert said == "我问一下～"
     assert outcome in ("refused", "unknown", "trouble", "answered")
     await model.close()
     store.close()

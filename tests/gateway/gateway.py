@@ -314,7 +314,8 @@ class Gateway:
         Kinds: text, file, link, mini_program, card, accept, alias, topic, announce, add, kick,
         start, stop. Each has `kind`, `at` and `to` (the conversation, contact or request).
         """
-        entries = [json.loads(line) for line in self._log.read_text("utf-8").splitlines()]
+        whole, _, _being_written = self._log.read_text("utf-8").rpartition("\n")
+        entries = [json.loads(line) for line in whole.splitlines()]
         return [entry for entry in entries if not kinds or entry["kind"] in kinds]
 
     async def logged(self, count: int, *kinds: str) -> list[dict[str, Any]]:
