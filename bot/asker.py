@@ -70,7 +70,7 @@ class Asker:
         self._prepared: list[Job] = []
         self._seen = 0  # results that the round under way has taken
         self._results: list[Result] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], int] = {}  # and the question each of them asks
         self._closing: set[asyncio.Task[None]] = set()
         self._settled: list[int] = []  # questions that the round under way found an answer for
 
@@ -78,6 +78,11 @@ class Asker:
     def unrecorded(self) -> bool:
         """Whether answers came back that no round has recorded yet."""
         return bool(self._results) or self.comparer.news
+
+    @property
+    def under_way(self) -> set[int]:
+        """Questions that are being asked, or whose answers no round has recorded yet."""
+        return {*self._tasks.values(), *(result.job.asked.id for result in self._results)}
 
     def use(self, model: Model | None) -> None:
         """From here on ask this model, or none; the one before is closed."""
@@ -124,8 +129,8 @@ class Asker:
         prepared, self._prepared = self._prepared, []
         for job in prepared:
             task = asyncio.create_task(self._ask(job))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[task] = job.asked.id
+            task.add_done_callback(self._tasks.pop)
         self.comparer.launch(self._settled)
 
     async def landed(self) -> bool:

@@ -50,12 +50,13 @@ SEND_TIMEOUT = 60.0  # seconds of real time; what takes longer is unknown
 class News:
     """What came of sends since the last round, and the conversations a send is under way to.
 
-    Both are asked at the same instant: a send that lands while the transaction runs is still under
-    way for it.
+    `handed` are the rows of both. All are asked at the same instant: a send that lands while the
+    transaction runs is still under way for it.
     """
 
     results: tuple[Outcome, ...]
     busy: frozenset[int]
+    handed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class Courier:
         self._holding: str | None = None  # as recorded; None: nobody has looked yet
         self._planned = 0  # until when a stage has decided already what leaves, ms UTC
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._handed: set[int] = set()  # rows that no round has recorded the outcome of
 
     async def strand(self, me: Me) -> int:
         """Call once at start: what was in flight when the process died is unknown."""
@@ -125,11 +127,13 @@ class Courier:
 
     def news(self) -> News:
         """What the next round has to know. Ask on the event loop."""
-        return News(tuple(self._results), frozenset(self._busy))
+        return News(tuple(self._results), frozenset(self._busy), frozenset(self._handed))
 
     def done(self, turn: Round, news: News) -> None:
         """Hand over what a round decided. Call on the event loop, once the round is committed."""
         del self._results[: len(news.results)]
+        self._handed -= {result.row.id for result in news.results}
+        self._handed |= {row.id for row in turn.rows}
         self._holding = turn.holding
         self._planned = max(self._planned, turn.planned)
         chains: dict[int, list[Queued]] = defaultdict(list)

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +17,7 @@ from bot.channels.simulator import SimulatorChannel, World
 from bot.channels.wechaty import TlsOptions, WechatyChannel
 from bot.clock import Alarm, SystemClock
 from bot.custody import Custody, custody_of
+from bot.garbage import rarely_collected
 from bot.guarding import Guarding
 from bot.lock import sole_bot, sole_user
 from bot.meaning import Embedder
@@ -39,6 +41,7 @@ LOOK_EVERY = 1.0  # seconds between looks at who acts for the account
 STRAGGLER = 15.0  # seconds until the database has noticed that the last process here is dead
 LAST_WORDS = 4.0  # seconds that sends under way get at the end
 DRAIN = 3.0  # seconds that recording what came of them, and what came in, may take after that
+LAST_RESORT = 6.0  # seconds after which nobody waits for a silent database any more
 NOT_OURS = (AccountHeld, LeaseLost)
 Report = Callable[[str], None]
 
@@ -65,13 +68,16 @@ async def _with_store(
     settings = watcher.workspace.settings
     store = Store(settings.storage, root=root, patience=PATIENCE)
     alarm, stopping = Alarm(SystemClock()), asyncio.Event()
-    _on_signals(stopping, alarm)
+    last_resort = threading.Timer(LAST_RESORT, store.give_up)  # the loop may be waiting, too
+    last_resort.daemon = True
+    _on_signals(stopping, alarm, last_resort)
     custody = custody_of(settings, store, root, place)
     try:
         await _live(watcher, store, custody, alarm, stopping, report, standby=standby)
     finally:
         alarm.close()
         store.close()
+        last_resort.cancel()
 
 
 async def _live(
@@ -149,8 +155,9 @@ async def _run(
     ]
     try:
         await bot.start()
-        while not stopping.is_set() and not ended.is_set():
-            await alarm.wait(await bot.turn())
+        with rarely_collected():
+            while not stopping.is_set() and not ended.is_set():
+                await alarm.wait(await bot.turn())
         for task in tasks[:2]:
             if task.done():
                 task.result()
@@ -236,8 +243,10 @@ def _scan(detail: str) -> str:
     return f"请用微信扫码登录：\n{terminal_code(detail)}\n扫不了的话，用浏览器打开：{detail}"
 
 
-def _on_signals(stopping: asyncio.Event, alarm: Alarm) -> None:
+def _on_signals(stopping: asyncio.Event, alarm: Alarm, last_resort: threading.Timer) -> None:
     def stop() -> None:
+        if not stopping.is_set():
+            last_resort.start()
         stopping.set()
         alarm.ring()
 

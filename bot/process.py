@@ -27,7 +27,7 @@ from bot.runner import Runner
 from bot.workspace import Workspace
 from sop.events import Event, Person, Room
 from sop.times import MINUTE, SECOND
-from storage import people, questions
+from storage import outbox, people, questions
 from storage.lease import LeaseLost
 from storage.store import Store, Tx
 from storage.trouble import DatabaseTrouble, trouble_of
@@ -91,6 +91,7 @@ class Bot:
         self._on_status = on_status
         self._on_trouble = on_trouble
         self._trouble = ""  # of the database, as told
+        self._doubtful = False  # a commit failed, or only its answer was lost
         self._kind = workspace.settings.channel.kind
         self._queue: Inbox[Status | Roster] = Inbox(QUEUE)
         self._held: deque[Item] = deque()  # taken from the queue, not yet worked off
@@ -167,6 +168,7 @@ class Bot:
             if trouble is None or isinstance(trouble, LeaseLost):
                 raise
             self._tell(trouble)
+            self._doubtful = True
             return self._clock.now() + SECOND
 
     def _tell(self, trouble: DatabaseTrouble | None) -> None:
@@ -185,6 +187,8 @@ class Bot:
         self.hush()
         await self.asker.close()
         while await self.courier.landed() or self.courier.unrecorded or self.waiting:
+            if self._store.given_up:
+                break
             await self.turn()
             await asyncio.sleep(0)  # without an account or a database no turn gets anywhere
 
@@ -230,13 +234,18 @@ class Bot:
         """Take a batch, do what is due and send, in one transaction.
 
         If that cannot be done as a whole, take event by event, leaving out what cannot be taken.
+        Where the answer to a commit may have been lost, what that one marked as under way and
+        nobody then did is undone first.
         """
-        news = self.courier.news()
+        news, asking = self.courier.news(), self.asker.under_way
         online = self.online and not self._hushed
         fresh = batch or self._edited or self.asker.unrecorded
         idle = self._alone and not fresh and now < (self._own_due or 0)
 
         def work(tx: Tx) -> tuple[int | None, Round]:
+            if self._doubtful:
+                outbox.take_back(tx, me.id, handed=news.handed)
+                questions.interrupted(tx, me.id, under_way=asking)
             due = self._own_due if idle else self._do(tx, me, batch, now)
             settings = self.heart.settings
             free = min(self._free, due or now)
@@ -262,6 +271,7 @@ class Bot:
         else:
             for _ in batch:
                 self._held.popleft()
+            self._doubtful = False
             self.asker.launch()
         self._tell(None)
         self.courier.done(turn, news)

@@ -344,7 +344,14 @@ def _onward(
             move = arrive(sop, walk, target, now=now, facts=facts, runs=runs)
     else:
         move = _after(sop, walk, walk.step, facts=facts, now=now, runs=runs)
-    return replace(move, actions=(*way.do, *move.actions), answer=answer)
+    return Move(
+        walk=move.walk,
+        actions=(*way.do, *move.actions),
+        runs=move.runs,
+        ended=move.ended,
+        because=move.because,
+        answer=answer,
+    )
 
 
 def _after(
@@ -360,27 +367,30 @@ def arrive(
     sop: Sop, walk: Walk, step: Step, *, now: int, facts: Facts, runs: tuple[Run, ...]
 ) -> Move:
     """Stand before `step`: when it is due, or what it waits for."""
-    at: dict[str, Any] = {
-        "step": step.id, "since": now, "phase": Phase.STEP, "deadline": None, "waiting": "",
-    }  # fmt: skip
     if step.id in walk.past:
         run = Run(step.id, "skipped", "换版本之前已经走过这一步")
-        return _after(sop, replace(walk, **at), step.id, facts=facts, now=now, runs=(*runs, run))
+        return _after(sop, walk, step.id, facts=facts, now=now, runs=(*runs, run))
     if step.on is not None or step.wait_until is not None:
         deadline = now + step.wait_until.within if step.wait_until else None
         # What is waited for may hold already: then the walk goes on at once.
         due = now if step.wait_until and step.wait_until.if_ else deadline
-        at |= {"phase": Phase.WAIT, "deadline": deadline, "planned_at": None, "due_at": due}
-        return Move(walk=replace(walk, **at), runs=runs)
+        waiting = _before(walk, step, now, phase=Phase.WAIT, deadline=deadline, due_at=due)
+        return Move(walk=waiting, runs=runs)
     planned = planned_at(
         step, entered_at=walk.entered_at, since=now, zone=facts.zone, almanac=facts.almanac,
         birthday=facts.birthday,
     )  # fmt: skip
     if planned is None:
         run = Run(step.id, "skipped", f"没有「{step.birthday}」，算不出生日")
-        return _after(sop, replace(walk, **at), step.id, facts=facts, now=now, runs=(*runs, run))
-    at |= {"planned_at": planned, "due_at": max(planned, now)}
-    return Move(walk=replace(walk, **at), runs=runs)
+        return _after(sop, walk, step.id, facts=facts, now=now, runs=(*runs, run))
+    standing = _before(walk, step, now, planned_at=planned, due_at=max(planned, now))
+    return Move(walk=standing, runs=runs)
+
+
+def _before(walk: Walk, step: Step, now: int, **more: Any) -> Walk:
+    return Walk(
+        id=walk.id, step=step.id, entered_at=walk.entered_at, since=now, past=walk.past, **more
+    )
 
 
 def _recheck(wait: WaitUntil | None, deadline: int | None, now: int) -> int | None:

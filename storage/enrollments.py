@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sop.conditions import Condition
 from sop.engine import Phase, Run, State, Walk
 from storage.audiences import members
-from storage.sql import claiming, fetch, fetch_in, insert_rows, run_rows
+from storage.sql import claiming, fetch, fetch_in, insert_rows, run_rows, update_rows
 from storage.store import Tx
 from storage.tables import Enrollment, SopVersion, StepRun
 
@@ -132,10 +132,10 @@ def begin(tx: Tx, beginnings: Sequence[Beginning]) -> None:
 
 def stand(tx: Tx, walks: Sequence[Walk]) -> None:
     """Write where walks stand now."""
-    run_rows(
+    update_rows(
         tx.connection,
-        "UPDATE enrollment SET step = ?, phase = ?, since = ?, planned_at = ?, due_at = ?,"
-        " deadline = ?, waiting = ? WHERE id = ?",
+        Enrollment,
+        ("step", "phase", "since", "planned_at", "due_at", "deadline", "waiting"),
         [
             (w.step, w.phase.value, w.since, w.planned_at, w.due_at, w.deadline, w.waiting, w.id)
             for w in walks

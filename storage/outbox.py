@@ -341,6 +341,23 @@ def strand(tx: Tx, account: int) -> int:
     return len(rows)
 
 
+def take_back(tx: Tx, account: int, *, handed: Collection[int]) -> int:
+    """Queue again what is marked as `sending` and was never handed to the gateway.
+
+    A commit whose answer was lost may have marked it. Returns how many rows.
+    """
+    marked = fetch(
+        tx.connection, "SELECT id FROM outbox WHERE account_id = ? AND state = 'sending'", account
+    )
+    rows = [(id_,) for (id_,) in marked if id_ not in handed]
+    run_rows(
+        tx.connection,
+        "UPDATE outbox SET state = 'queued', left_at = NULL, attempts = attempts - 1 WHERE id = ?",
+        rows,
+    )
+    return len(rows)
+
+
 def echo(
     tx: Tx, conversation: int, *, external_id: str, type: MessageType, text: str, at: int, now: int
 ) -> bool:

@@ -233,18 +233,28 @@ def finish_call(
     )
 
 
-def interrupted(tx: Tx, account: int) -> None:
-    """At start: what was being asked when the process died is asked again, if it may be."""
-    run_rows(
+def interrupted(tx: Tx, account: int, *, under_way: Collection[int] = ()) -> None:
+    """What nobody asks any more is asked again, if it may be: at start, and after a lost commit.
+
+    `under_way` are the questions that somebody does ask.
+    """
+    calls = fetch(
         tx.connection,
-        "UPDATE modelcall SET outcome = 'interrupted', because = '问到一半程序中断了'"
-        " WHERE account_id = ? AND outcome = 'asked'",
-        [(account,)],
+        "SELECT id, question_id FROM modelcall WHERE account_id = ? AND outcome = 'asked'",
+        account,
+    )
+    asking = fetch(
+        tx.connection, "SELECT id FROM question WHERE account_id = ? AND state = 'asking'", account
     )
     run_rows(
         tx.connection,
-        "UPDATE question SET state = 'pending' WHERE account_id = ? AND state = 'asking'",
-        [(account,)],
+        "UPDATE modelcall SET outcome = 'interrupted', because = '问到一半程序中断了' WHERE id = ?",
+        [(call,) for call, question in calls if question not in under_way],
+    )
+    run_rows(
+        tx.connection,
+        "UPDATE question SET state = 'pending' WHERE id = ?",
+        [(question,) for (question,) in asking if question not in under_way],
     )
 
 

@@ -5,15 +5,18 @@ ORM objects cost nine times as much (FINDINGS §2); they stay on the cold paths.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlmodel import SQLModel
 
 LONGEST = 512  # values in one list
+MANY = 8  # rows that PostgreSQL takes all at once: a statement for each costs ten times as much
 
 
 def dialect_of(connection: Connection) -> str:
@@ -45,10 +48,40 @@ def table_of(model: type[SQLModel]) -> Table:
 
 @cache
 def _insert_sql(model: type[SQLModel], columns: tuple[str, ...], extra: str) -> str:
-    table = table_of(model)
-    names = ", ".join(f'"{table.c[name].name}"' for name in columns)
     marks = ", ".join("?" for _ in columns)
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) {extra}'  # noqa: S608
+    table = f'"{table_of(model).name}" ({_quoted(columns)})'
+    return f"INSERT INTO {table} VALUES ({marks}) {extra}"  # noqa: S608
+
+
+@cache
+def _copy_sql(model: type[SQLModel], columns: tuple[str, ...]) -> str:
+    return f'COPY "{table_of(model).name}" ({_quoted(columns)}) FROM STDIN'
+
+
+@cache
+def _update_sql(model: type[SQLModel], columns: tuple[str, ...]) -> str:
+    names = ", ".join(f'"{name}" = ?' for name in columns)
+    return f'UPDATE "{table_of(model).name}" SET {names} WHERE id = ?'  # noqa: S608
+
+
+@lru_cache(maxsize=256)
+def _update_all_sql(
+    model: type[SQLModel], same: tuple[str, ...], differing: tuple[str, ...]
+) -> str:
+    """For PostgreSQL: a value for each of `same`, then lists of `differing` and of ids."""
+    table, dialect = table_of(model), postgresql.dialect()  # type: ignore[no-untyped-call]
+    types = {name: table.c[name].type.compile(dialect) for name in (*same, *differing, "id")}
+    names = [f'"{name}" = CAST(? AS {types[name]})' for name in same]
+    names += [f'"{name}" = new."{name}"' for name in differing]
+    lists = ", ".join(f"CAST(? AS {types[name]}[])" for name in (*differing, "id"))
+    return (
+        f'UPDATE "{table.name}" old SET {", ".join(names)}'  # noqa: S608
+        f" FROM unnest({lists}) AS new({_quoted((*differing, 'id'))}) WHERE old.id = new.id"
+    )
+
+
+def _quoted(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in columns)
 
 
 def insert_rows(
@@ -60,17 +93,40 @@ def insert_rows(
     extra: str = "",
 ) -> None:
     """Insert tuples in the order of `columns`; `extra` is an ON CONFLICT clause."""
-    if rows:
+    if extra or len(rows) < MANY or connection.dialect.name != "postgresql":
         run_rows(connection, _insert_sql(model, columns, extra), rows)
+        return
+    sql = _copy_sql(model, columns)
+    with _telling(connection, sql), _raw(connection).cursor().copy(sql) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def update_rows(
+    connection: Connection,
+    model: type[SQLModel],
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Write `columns` of rows; each tuple ends with the row's id, and no id comes twice."""
+    if len(rows) < MANY or connection.dialect.name != "postgresql":
+        run_rows(connection, _update_sql(model, columns), rows)
+        return
+    *values, ids = (list(column) for column in zip(*rows, strict=True))
+    found = dict(zip(columns, values, strict=True))
+    same = tuple(name for name in columns if found[name].count(found[name][0]) == len(rows))
+    differing = tuple(name for name in columns if name not in same)
+    sql = statement("postgresql", _update_all_sql(model, same, differing))
+    params = [found[name][0] for name in same] + [found[name] for name in differing] + [ids]
+    with _telling(connection, sql):
+        _raw(connection).execute(sql, params)
 
 
 def run_rows(connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Run one `?` statement for every tuple."""
     if rows:
-        try:
+        with _telling(connection, sql):
             _raw(connection).cursor().executemany(statement(connection.dialect.name, sql), rows)
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise _told(connection, sql, error) from error
 
 
 def fetch(connection: Connection, sql: str, *params: Any) -> Sequence[Any]:
@@ -85,6 +141,14 @@ def fetch(connection: Connection, sql: str, *params: Any) -> Sequence[Any]:
 def _raw(connection: Connection) -> Any:
     """The driver's own connection: SQLAlchemy's results cost four times what SQLite does."""
     return connection.connection.dbapi_connection
+
+
+@contextmanager
+def _telling(connection: Connection, sql: str) -> Iterator[None]:
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _told(connection, sql, error) from error
 
 
 def _told(connection: Connection, sql: str, error: Exception) -> StatementError:

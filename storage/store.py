@@ -25,6 +25,7 @@ from storage.ids import Ids
 from storage.migrate import is_current, upgrade
 from storage.presence import Presence
 from storage.sql import fetch
+from storage.wires import Wires
 
 T = TypeVar("T")
 PATIENCE = 10.0  # seconds
@@ -37,7 +38,7 @@ _PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 10000",
 )
 # A PostgreSQL that went away without a word is noticed within 10 s.
-_PATIENCE = {"connect_timeout": 5, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
+_PATIENCE = {"connect_timeout": 3, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Store:
         self._engine = _make_engine(_resolve(url, root), patience=patience)
         if scratch:
             event.listen(self._engine, "connect", _hurry)
+        self._wires = Wires(self._engine) if self.shared else None
         self._ids = Ids()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="siyu-writer")
         self._connection: Connection | None = None
@@ -114,6 +116,16 @@ class Store:
             self._connection.commit()
         with self._engine.connect() as connection, connection.begin():
             yield connection
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing reaches the database any more."""
+        return self._wires is not None and self._wires.are_cut
+
+    def give_up(self) -> None:
+        """From here on let nobody wait for a server that does not answer. Call from any thread."""
+        if self._wires is not None:
+            self._wires.cut()
 
     def close(self) -> None:
         """Finish the queued writes and close the database."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bot.channels.simulator import SELF_ID
+from bot.garbage import rarely_collected
 from bot.model import CannedModel, Model
 from bot.rehearsal.answered import answered
 from bot.rehearsal.asking import ask_around
@@ -74,7 +74,7 @@ async def rehearse_workspace(
             cast = _cast(workspace, plan, times, store)
             stage = Stage(workspace, store, start=times.start, alone=True, make_model=_canned)
             span = times.end - times.start
-            with _nothing_to_collect():
+            with rarely_collected():
                 await Play(
                     stage, cast, times, progress=lambda now: progress((now - times.start) / span)
                 ).run()
@@ -112,19 +112,6 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="siyu-rehearsal-") as folder:
         yield Path(folder)
-
-
-@contextmanager
-def _nothing_to_collect() -> Iterator[None]:
-    """Keep the garbage collector from looking through all definitions and words again and again.
-
-    It took a fifth of a rehearsal's time.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def _remembering(workspace: Workspace, days: int) -> Workspace:

@@ -23,6 +23,11 @@ class Attachment:
     kind: Kind
     fields: Mapping[str, Snippet]
 
+    @property
+    def uses(self) -> frozenset[str]:
+        """The names its fields use."""
+        return frozenset[str]().union(*(snippet.uses for snippet in self.fields.values()))
+
     def render(self, names: dict[str, Any], media: Collection[str]) -> Body:
         """The message to send; raises `RenderError`."""
         fields = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
@@ -101,31 +101,39 @@ def plain(what: str, value: object, *, depth: int = 0) -> Any:
     raise _not_plain(what, value)
 
 
-def clean(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The names of a template with their values; facts that the caller does not know are empty."""
-    nickname, remark = (
-        _line("nickname", facts.get("nickname")),
-        _line("remark", facts.get("remark")),
-    )
-    given = _line("name", facts.get("name"))
-    return {
-        "nickname": nickname,
-        "remark": remark,
-        "name": given or remark or nickname or FALLBACK_NAME,
-        "tags": _lines("tags", facts.get("tags", ())),
-        "stage": _line("stage", facts.get("stage")),
-        "group": _line("group", facts.get("group")),
-        "members": _lines("members", facts.get("members", ())),
-        "now": plain("now", facts.get("now")),
-        "community": _line("community", facts.get("community")),
-        "text": plain("text", facts.get("text") or ""),
-        "keyword": _line("keyword", facts.get("keyword")),
-        "attributes": plain("attributes", facts.get("attributes") or {}),
-        **{name: int(facts.get(name) or 0) for name in ("points", "streak", "rank", "invited")},
-        "level": _line("level", facts.get("level")),
-        "score": {**NO_SCORE, **plain("score", facts.get("score") or {})},
-        "board": plain("board", facts.get("board") or []),
-    }
+def clean(facts: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """These names of a template with their values; facts that the caller does not know are empty.
+
+    Other names than a template's own are passed over.
+    """
+    return {name: _CLEAN[name](name, facts) for name in names if name in _CLEAN}
+
+
+def _called(_name: str, facts: Mapping[str, Any]) -> str:
+    """What to call somebody: the name given, else the remark, else the nickname."""
+    for name in ("name", "remark", "nickname"):
+        if said := _line(name, facts.get(name)):
+            return said
+    return FALLBACK_NAME
+
+
+_Cleaner = Callable[[str, Mapping[str, Any]], Any]
+_CLEAN: Mapping[str, _Cleaner] = {
+    **dict.fromkeys(
+        ("nickname", "remark", "stage", "group", "community", "keyword", "level"),
+        lambda name, facts: _line(name, facts.get(name)),
+    ),
+    **dict.fromkeys(("tags", "members"), lambda name, facts: _lines(name, facts.get(name, ()))),
+    **dict.fromkeys(
+        ("points", "streak", "rank", "invited"), lambda name, facts: int(facts.get(name) or 0)
+    ),
+    "name": _called,
+    "now": lambda name, facts: plain(name, facts.get(name)),
+    "text": lambda name, facts: plain(name, facts.get(name) or ""),
+    "attributes": lambda name, facts: plain(name, facts.get(name) or {}),
+    "score": lambda name, facts: {**NO_SCORE, **plain(name, facts.get(name) or {})},
+    "board": lambda name, facts: plain(name, facts.get(name) or []),
+}
 
 
 def _not_plain(what: str, value: object) -> RenderError:

@@ -24,10 +24,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A compiled template file."""
+    """A compiled template file, and the names that it uses."""
 
     front: Front
     body: Snippet
+    uses: frozenset[str]
 
     def says_something(self) -> bool:
         """Whether anything could ever be sent."""
@@ -101,7 +102,10 @@ def read_page(
         start += 1
     source = "\n".join(_marked(line, at) for at, line in enumerate(lines[start - 1 :], start))
     body, problems = sandbox.piece(source, Place(file, lines, min(start, len(lines))), variables)
-    return (Page(front, body) if body else None), [*reader.problems, *problems]
+    if body is None:
+        return None, [*reader.problems, *problems]
+    uses = body.uses.union(*(item.uses for item in front.attachments))
+    return Page(front, body, uses), [*reader.problems, *problems]
 
 
 def _front_end(lines: tuple[str, ...]) -> int | None:

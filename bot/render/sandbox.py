@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jinja2
+from jinja2 import nodes
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS as ALL_TESTS
@@ -61,11 +62,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
-    """A compiled piece of template text."""
+    """A compiled piece of template text, and the names that it uses."""
 
     template: jinja2.Template
     place: Place
     speaks: bool
+    uses: frozenset[str]
 
     def render(self, names: dict[str, Any]) -> str:
         """Its text, untrimmed; raises `RenderError`."""
@@ -162,12 +164,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if wrong:
             return None, sorted({place.problem(mistake) for mistake in wrong})
         speaks = says_something(tree)
+        uses = frozenset(node.name for node in tree.find_all(nodes.Name))
         rewrite(tree)
         template, found = _guarded(lambda: self.from_string(tree), place)
         if template is None:
             return None, found
         template.globals = {}  # the environment has none, and listing them took a third of a render
-        return Snippet(template, place, speaks), []
+        return Snippet(template, place, speaks, uses), []
 
 
 def _guarded(work: Callable[[], _T], place: Place) -> tuple[_T | None, list[Problem]]:

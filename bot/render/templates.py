@@ -68,14 +68,14 @@ class Templates:
         page = self._pages.get(file)
         if page is None:
             raise RenderError(f"{ROOT}{file} 有错误，还不能用；请运行 siyu check 查看", file=file)
-        return page.render(self._names(facts), facts=facts, media=self._media)
+        return page.render(self._names(facts, page.uses), facts=facts, media=self._media)
 
     def render_inline(self, text: str, facts: Mapping[str, Any]) -> str:
         """A short text written in the YAML itself. Raises `RenderError`."""
         snippet, problem = self._inline(text)
         if snippet is None:
             raise RenderError(f"“{text[:40]}”：{problem}")
-        said = snippet.render(self._names(facts)).strip()
+        said = snippet.render(self._names(facts, snippet.uses)).strip()
         if len(said) > BUBBLE_LIMIT:
             raise snippet.place.error(f"渲染出来有 {len(said)} 个字，超过 {BUBBLE_LIMIT} 个")
         return said
@@ -96,9 +96,11 @@ class Templates:
                 return _sentence(f"{error}（用“{sample}”试渲染时）", str(error.facts["hint"]))
         return None
 
-    def _names(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        run = Run(int(facts.get("seed") or 0))
-        return {**clean(facts), "vars": self._variables, RUN: run}
+    def _names(self, facts: Mapping[str, Any], uses: Collection[str]) -> dict[str, Any]:
+        names = clean(facts, uses)
+        names["vars"] = self._variables
+        names[RUN] = Run(int(facts.get("seed") or 0))
+        return names
 
     def _compile_inline(self, text: str) -> tuple[Snippet | None, str]:
         if len(text) > BUBBLE_LIMIT:
@@ -131,7 +133,7 @@ class Templates:
         """What goes wrong on the sample facts; the first failure is enough."""
         for facts, sample in zip(SAMPLE_FACTS, SAMPLE_NAMES, strict=True):
             try:
-                bodies = page.render(self._names(facts), facts=facts, media=self._media)
+                bodies = page.render(self._names(facts, page.uses), facts=facts, media=self._media)
             except RenderError as error:
                 yield problem_of(error, sample)
                 return

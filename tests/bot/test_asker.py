@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from bot.clock import VirtualClock
 from bot.model import CannedModel, ModelTrouble, Prompt, Said, read_said
 from bot.process import Bot
 from bot.stage import Stage
-from storage.store import Store
+from storage.store import Store, Tx
+from storage.trouble import DatabaseTrouble
 from tests.support import DAY, HOUR, MINUTE, NO_GAPS, START, Play, populate, workspace
 
 pytestmark = pytest.mark.usefixtures("sqlite_url")  # the file is there, and migrated
@@ -274,6 +276,30 @@ async def test_an_answer_that_comes_too_late_is_a_humans(thinking: Thinking) -> 
     await thinking.answer()
     assert thinking.to_amy == ["我问一下～"]
     assert thinking.rows("SELECT state FROM question") == [("handed",)]
+
+
+async def test_a_question_whose_commit_was_not_answered_is_asked_all_the_same(
+    perch: Perch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play, model = await perch.open(lambda _: say(GOOD))
+    await play.channel.say("amy", HALF)
+    write = perch.store._write
+
+    def deaf(work: Callable[[Tx], Any]) -> None:
+        write(work)
+        perch.store._ids.reset()
+        raise DatabaseTrouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(perch.store, "_write", deaf)
+        await play.stage.bot.turn()
+    assert play.rows("SELECT state FROM question") == [("asking",)]
+    assert model.asked == []
+    await play.settle()
+    assert [text for to, text in play.said if to == "amy"] == [GOOD]
+    assert play.rows("SELECT outcome FROM modelcall ORDER BY id") == [
+        ("interrupted",), ("answered",),
+    ]  # fmt: skip
 
 
 async def test_a_process_that_dies_asks_once_more_and_answers_once(

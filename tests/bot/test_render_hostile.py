@@ -176,7 +176,7 @@ class TestFactsOfAStranger:
     @pytest.mark.parametrize("value", [object(), {"a": object()}, [[[[[["deep"]]]]]], b"x", {1}])
     def test_only_plain_data_comes_in(self, value: Any) -> None:
         with pytest.raises(RenderError, match="attributes 里有模板不能用的数据"):
-            self.templates.render("a", tags=[], facts={**PRIVATE, "attributes": {"x": value}})
+            self.templates.render_inline("{{ attributes.x }}", {"attributes": {"x": value}})
 
     def test_rendering_leaves_the_callers_facts_alone(self) -> None:
         attributes = {"孩子": ["大宝"]}

@@ -22,7 +22,7 @@ from bot.channels.port import Address
 from bot.channels.simulator import SimulatorChannel
 from sop.events import EventKind
 from sop.messages import Body, summary
-from storage.store import Store
+from storage.store import Store, Tx
 from storage.trouble import DatabaseTrouble
 from tests.support import DAY, HOUR, MINUTE, SECOND, Perform, Play, on_stage, workspace
 
@@ -204,6 +204,42 @@ async def test_what_was_under_way_when_it_broke_is_recorded_afterwards_and_not_r
     assert len(play.texts) == 1 + 2 * PEOPLE
     assert set(play.states()) == {"sent"}
     assert judge.unrecorded == 0
+
+
+@contextmanager
+def answers_lost(play: Play) -> Iterator[None]:
+    """Every commit comes through, but nobody hears of it: the connection breaks too early."""
+    store = play.stage.store
+    with pytest.MonkeyPatch.context() as patch:
+        write = store._write
+
+        def deaf(work: Callable[[Tx], Any]) -> None:
+            write(work)
+            store._ids.reset()
+            raise DatabaseTrouble
+
+        patch.setattr(store, "_write", deaf)
+        yield
+
+
+async def test_what_a_commit_promised_whose_answer_was_lost_is_done_afterwards(
+    perform: Perform,
+) -> None:
+    play = await perform(ECHO, templates=TEMPLATES)
+    play.world.add_person("p1", "小雨", friend=True)
+    play.world.add_person("p2", "阿杰", friend=True)
+    await play.hear("p1", "说开始")
+    for n, who in enumerate(("p1", "p2", "p1")):
+        await play.channel.say(who, f"说{n}")
+    with answers_lost(play):
+        for _ in range(3):
+            await play.stage.bot.turn()
+    assert "sending" in play.states()
+    assert play.texts == ["说开始"]
+    await play.settle()
+    assert sorted(play.texts) == ["说0", "说1", "说2", "说开始"]
+    assert set(play.states()) == {"sent"}
+    assert {row[0] for row in play.rows("SELECT attempts FROM outbox")} == {1}
 
 
 async def test_a_log_that_is_cut_off_under_the_bot_stops_it(

@@ -75,7 +75,7 @@ async def test_messages_under_way_survive_a_restart(own_gateway: Gateway, connec
     async with connect(own_gateway, deadline=15) as (_, sink):
         own_gateway.fail("message", "hang", id="mid-air")
         own_gateway.say("alice", "重启前说的", to="bot", id="mid-air")
-        while not own_gateway.counters()["fetched"].get("message"):  # it may not be told of it yet
+        while not own_gateway.counters()["fetched"].get("message"):  # noqa: ASYNC110 - it is asked
             await asyncio.sleep(0)
         await asyncio.to_thread(own_gateway.restart)
         assert (await sink.by_id("mid-air")).text == "重启前说的"
