@@ -87,8 +87,12 @@ class WalkFacts:
             {w.subject_id: v for w in walkers if (v := self._sops.version(tx, w.digest)).birthday},
         )
         out = {}
-        nothing = self.plain()
+        nothing, noted = self.plain(), {*lost, *pauses, *touched, *born}
         for walker in walkers:
+            plain = walker.subject_id not in noted and walker.group_id is None
+            if plain and walker.walk.id not in holds:
+                out[walker.walk.id] = nothing
+                continue
             why, until = pauses.get(walker.subject_id, ("", 0))
             known = {
                 "holds": holds.get(walker.walk.id),

@@ -139,8 +139,12 @@ class Walker:
         rows.record_runs(tx, [(w.walk.id, run) for w, m in moves for run in m.runs], now=now)
         members = {w.subject_id for w, m in moves if w.group_id is not None and m.actions}
         friends = membership.friends(tx, members) if members else set()
+        step, answer = (
+            Event(kind=kind, at=now, external_id="")
+            for kind in (EventKind.SOP_STEP, EventKind.MESSAGE)
+        )
         return [
-            (decision, _stage_of(walker, move, now))
+            (decision, _stage_of(walker, answer if move.answer else step))
             for walker, move in moves
             for decision in self._acted(tx, walker, move, friends, now)
         ]
@@ -190,11 +194,10 @@ def _to_us(walker: Enrolled, h: Happening) -> bool:
     return h.group_id == walker.group_id and h.event.mentions_self
 
 
-def _stage_of(walker: Enrolled, move: Move, now: int) -> Happening:
+def _stage_of(walker: Enrolled, event: Event) -> Happening:
     """A step as something the wording can speak about; its id is the enrollment's."""
-    kind = EventKind.MESSAGE if move.answer else EventKind.SOP_STEP
     return Happening(
-        event=Event(kind=kind, at=now, external_id=""),
+        event=event,
         id=walker.walk.id,
         contact_id=None if walker.in_group else walker.subject_id,
         group_id=walker.subject_id if walker.in_group else walker.group_id,

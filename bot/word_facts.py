@@ -37,12 +37,15 @@ class WordFacts:
         contacts = {h.contact_id for _, h in decided if h.contact_id is not None} | set(members)
         groups = {h.group_id for _, h in decided if h.group_id is not None}
         self.now = now
+        self._moment = datetime.fromtimestamp(now / 1000, workspace.settings.zone)
         self._workspace = workspace
         self._portraits = stored.portraits(tx, contacts)
         self._groups = stored.groups_of(tx, groups)
         self.mentioned: dict[tuple[int, str, tuple[Body, ...]], int] = {}  # places in the changes
         self.mentions: dict[int, list[str]] = {}
-        self._members = [self._portraits[m] for m in members[:MENTIONS] if m in self._portraits]
+        gathered = [self._portraits[m] for m in members[:MENTIONS] if m in self._portraits]
+        self._members = [m.alias or m.name for m in gathered]
+        self._member_ids = [m.external_id for m in gathered]
         self.tags: dict[int, list[str]] = defaultdict(list, tags_of(tx, contacts, now=now))
         self.attributes: dict[int, dict[str, str]] = defaultdict(
             dict, stored.attributes_of(tx, contacts)
@@ -98,14 +101,14 @@ class WordFacts:
             "tags": list(self.tags[contact]),
             "stage": portrait.stage if portrait else "",
             "group": (group.name or "本群") if group else "",
-            "members": [m.alias or m.name for m in self._members],
-            "now": datetime.fromtimestamp(self.now / 1000, self._workspace.settings.zone),
+            "members": self._members,
+            "now": self._moment,
             "community": self._workspace.settings.community,
             "text": happening.event.text,
             "keyword": words[0] if words else "",
             "attributes": dict(self.attributes[contact]),
             "seed": contact,
             "sender_id": portrait.external_id if portrait else "",
-            "member_ids": [m.external_id for m in self._members],
+            "member_ids": self._member_ids,
             "board": self.board,
         }

@@ -142,7 +142,7 @@ class Wording:
     ) -> tuple[Body, ...] | None:
         tags, facts = page.tags[happening.contact_id or 0], page.of(happening, of.source)
         try:
-            if self._workspace.templates.mentions(say, tags, SCORE_NAMES):
+            if SCORE_NAMES & self._workspace.templates.uses(say, tags):
                 ranked = self._workspace.templates.mentions(say, tags, RANKED)
                 facts = {**facts, **page.points(happening, ranked=ranked)}
             return self._workspace.templates.render(say, tags=tags, facts=facts)

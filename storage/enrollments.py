@@ -318,6 +318,10 @@ def _locked(connection: Connection) -> str:
     return " FOR UPDATE" if writes and connection.dialect.name == "postgresql" else ""
 
 
+_PHASES = {phase.value: phase for phase in Phase}
+_NO_PAST: frozenset[str] = frozenset()
+
+
 def _enrolled(row: Any) -> Enrolled:
     past = json.loads(row[15]) if isinstance(row[15], str) else row[15]
     return Enrolled(
@@ -330,14 +334,14 @@ def _enrolled(row: Any) -> Enrolled:
         walk=Walk(
             id=row[0],
             step=row[6],
-            phase=Phase(row[7]),
+            phase=_PHASES[row[7]],
             entered_at=row[9],
             since=row[10],
             planned_at=row[11],
             due_at=row[12],
             deadline=row[13],
             waiting=row[14],
-            past=frozenset(past or ()),
+            past=frozenset(past) if past else _NO_PAST,
         ),
         group_id=row[16],
     )

@@ -249,10 +249,11 @@ def with_the_rest(tx: Tx, rows: Sequence[Queued]) -> list[Queued]:
 def mark_sending(tx: Tx, leaving: Sequence[tuple[Queued, int]]) -> None:
     """Record that rows are about to be handed to the gateway, and when (ms UTC).
 
-    Commit before doing it.
+    Commit before doing it: not even a power cut may take the mark back once they have left.
 
     The bubbles that follow a touch's first belong to it and keep the pace of talk.
     """
+    tx.must_last |= bool(leaving)
     run_rows(
         tx.connection,
         "UPDATE outbox SET state = 'sending', left_at = ?, attempts = attempts + 1, reason = ''"

@@ -1,4 +1,4 @@
-"""Whether the database's file is still the one that is being written.
+"""Whether the database's file is still the one that is being written, and is on the disk.
 
 SQLite goes on writing to a file that was moved, replaced or deleted, and over a log that was cut
 off; nobody who opens the database later would find any of it.
@@ -6,6 +6,8 @@ off; nobody who opens the database later would find any of it.
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from storage.trouble import DatabaseTrouble
@@ -18,6 +20,7 @@ class Presence:
         self._path, self._log = path, Path(f"{path}-wal")
         self._file = _identity(path)
         self._length = _length(self._log)
+        self._folder_is_safe = False
 
     def check(self) -> None:
         """Raise `DatabaseTrouble` when what is written now could not be found again."""
@@ -37,6 +40,32 @@ class Presence:
     def note(self) -> None:
         """Remember how long the log is; while it is open it never gets shorter."""
         self._length = _length(self._log)
+
+    def flush(self) -> None:
+        """Have all that is committed on the disk, so that a power cut cannot take it back.
+
+        Raises `DatabaseTrouble` when the disk refuses.
+        """
+        if self._file is None:
+            return
+        try:
+            _sync(self._log)
+            if not self._folder_is_safe:
+                with suppress(PermissionError):  # Windows opens no folders, and needs no flush
+                    _sync(self._log.parent)
+                self._folder_is_safe = True
+        except OSError as error:
+            raise DatabaseTrouble(
+                f"磁盘没有写下 {self._log.name}，没有消息会发出去。请看看磁盘是不是好的。"
+            ) from error
+
+
+def _sync(path: Path) -> None:
+    found = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

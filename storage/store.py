@@ -37,16 +37,27 @@ _PRAGMAS = (
     "PRAGMA cache_size = -65536",
     "PRAGMA wal_autocheckpoint = 10000",
 )
+# SQLite's NORMAL flushes at checkpoints only; see `Presence.flush`. A server that is as lazy is
+# told to flush this once; one that does more than flushing is left alone.
+_LASTING = (
+    "SELECT set_config('synchronous_commit', 'on', true)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
 # A PostgreSQL that went away without a word is noticed within 10 s.
 _PATIENCE = {"connect_timeout": 3, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tx:
-    """A writing transaction under way."""
+    """A writing transaction under way.
+
+    `must_last`: it has to survive a power cut, because what follows it cannot be taken back. Others
+    survive the end of the process, which is enough for them.
+    """
 
     connection: Connection
     ids: Ids
+    must_last: bool = False
 
     def new_id(self) -> int:
         """The next id of the one sequence."""
@@ -145,9 +156,14 @@ class Store:
                 self._presence.check()
             with self._connection.begin():
                 self._guard(self._connection)
-                done = work(Tx(self._connection, self._ids))
+                tx = Tx(self._connection, self._ids)
+                done = work(tx)
+                if tx.must_last and self.shared:
+                    fetch(self._connection, _LASTING)
             if self._presence is not None:
                 self._presence.note()
+                if tx.must_last:
+                    self._presence.flush()
             return done
         except BaseException:
             self._ids.reset()

@@ -49,7 +49,8 @@ class Page:
         return tuple(attached + bubbles if self.front.first else bubbles + attached)
 
     def _texts(self, names: dict[str, Any]) -> Iterator[str]:
-        pieces = _MARK.split(self.body.render(names))
+        said = self.body.render(names)
+        pieces = _MARK.split(said) if "\x1e" in said else [said]
         lines = (self.body.place.line, *map(int, pieces[1::2]))
         for line, piece in zip(lines, pieces[::2], strict=True):
             text = piece.strip()

@@ -53,8 +53,13 @@ class Templates:
         """The file for a contact with these tags."""
         return self._choices.choose(name, tags)
 
+    def uses(self, name: str, tags: Collection[str]) -> frozenset[str]:
+        """The names that the file for these tags uses; none where it cannot be used itself."""
+        page = self._pages.get(self.choose(name, tags))
+        return page.uses if page else frozenset()
+
     def mentions(self, name: str, tags: Collection[str], words: Collection[str]) -> bool:
-        """Whether the file for these tags may use one of the names."""
+        """Whether one of the words stands anywhere in the file for these tags."""
         page = self._pages.get(self.choose(name, tags))
         return page is not None and any(
             word in line for line in page.body.place.lines for word in words

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from bot.channels.port import Address
 from bot.channels.simulator import SimulatorChannel
 from sop.events import EventKind
 from sop.messages import Body, summary
+from storage.sql import fetch
 from storage.store import Store, Tx
 from storage.trouble import DatabaseTrouble
 from tests.support import DAY, HOUR, MINUTE, SECOND, Perform, Play, on_stage, workspace
@@ -254,6 +256,77 @@ async def test_a_log_that_is_cut_off_under_the_bot_stops_it(
         await play.stage.bot.courier.landed()
     assert judge.sends == before
     assert len(heard) == 1 and "删掉或截短" in heard[0]
+
+
+class PowerCut:
+    """What would be on the disk if the power went now: the files as they were last flushed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+        self.path, self.safe = path, path.with_name("safe.db")
+        self.cuts, self.forgotten = 0, 0
+        sync, send = os.fsync, SimulatorChannel.send
+
+        def flush(file: int) -> None:
+            sync(file)
+            if os.path.samestat(os.fstat(file), Path(f"{path}-wal").stat()):
+                for end in ("", "-wal"):
+                    shutil.copy(f"{path}{end}", f"{self.safe}{end}")
+
+        async def cut(channel: SimulatorChannel, to: Address, body: Body) -> str | None:
+            self.cuts += 1
+            self.forgotten += not _recorded(self.safe, to, body)
+            return await send(channel, to, body)
+
+        monkeypatch.setattr(os, "fsync", flush)
+        monkeypatch.setattr(SimulatorChannel, "send", cut)
+
+
+async def test_a_power_cut_forgets_no_message_that_left(
+    rehearse: Perform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    power = PowerCut(monkeypatch, tmp_path / "siyu.db")
+    play = await rehearse(ECHO, templates=TEMPLATES)
+    for n in range(20):
+        await play.hear(("amy", "bob")[n % 2], f"说{n}")
+    assert power.cuts == 20
+    assert power.forgotten == 0
+
+
+async def test_a_disk_that_does_not_flush_stops_the_sending(
+    rehearse: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = await rehearse(ECHO, templates=TEMPLATES)
+    await play.hear("amy", "说一")
+
+    def refuse(_file: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refuse)
+        heard = told(play)
+        await play.channel.say("amy", "说二")
+        for _ in range(3):
+            await play.stage.bot.turn()
+        assert play.texts == ["说一"]
+    assert len(heard) == 1 and "磁盘没有写下" in heard[0]
+    await play.settle()
+    assert play.texts == ["说一", "说二"]
+
+
+def test_a_lazy_postgres_flushes_what_must_last(postgres_url: str) -> None:
+    store = Store(postgres_url)
+
+    def setting(tx: Tx) -> str:
+        tx.must_last = True
+        return str(fetch(tx.connection, "SHOW synchronous_commit")[0][0])
+
+    seen: list[str] = []
+    watch = event.listens_for(store._engine, "commit")
+    watch(lambda c: seen.append(str(c.exec_driver_sql("SHOW synchronous_commit").scalar())))
+    assert store.write(setting) == "off"
+    store.write(lambda _tx: None)
+    store.close()
+    assert seen == ["on", "off"]
 
 
 def _crash(folder: Path, left: float) -> Path:
