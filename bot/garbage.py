@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-OFTEN = (20_000, 10, 10)  # new objects before a look; Python's own 700 come with a few walkers
+OFTEN = (5_000, 20, 50)  # new objects before a look; Python's own 700 come with a few walkers
 
 
 @contextmanager
@@ -17,7 +17,6 @@ def rarely_collected() -> Iterator[None]:
     looking through them again and again took a quarter of a step's time.
     """
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*OFTEN)
     try:

@@ -93,6 +93,8 @@ def insert_rows(
     extra: str = "",
 ) -> None:
     """Insert tuples in the order of `columns`; `extra` is an ON CONFLICT clause."""
+    if not rows:
+        return
     if extra or len(rows) < MANY or connection.dialect.name != "postgresql":
         run_rows(connection, _insert_sql(model, columns, extra), rows)
         return

@@ -7,37 +7,57 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from bot.cli import (
-    ask,
-    audience,
-    explain,
-    groups,
-    guard,
-    health,
-    look,
-    moments,
-    play,
-    points,
-    post,
-    push,
-    rehearse,
-    serve,
-    sop,
-    tables,
-    write,
-)
 from bot.cli.chinese import Group, complaint
 from bot.discreet import discreet, log_to_stderr
 from bot.plain import visible
 from sop.errors import SiyuError, refusal
 from storage.trouble import trouble_of
 
+_MODULES = {
+    "ask": ("ask", "gaps"),
+    "audience": ("audience",),
+    "explain": ("explain",),
+    "groups": ("groups",),
+    "guard": ("guard",),
+    "health": ("health",),
+    "look": ("contacts", "contact", "status"),
+    "moments": ("moments",),
+    "play": ("demo", "chat"),
+    "points": ("points", "invites"),
+    "post": ("outbox",),
+    "push": ("push",),
+    "rehearse": ("rehearse",),
+    "serve": ("run", "doctor"),
+    "sop": ("sop",),
+    "tables": ("import", "export"),
+    "write": ("init", "check", "schema"),
+}
+_HOME = {command: module for module, commands in _MODULES.items() for command in commands}
 
-@click.group(cls=Group, context_settings={"help_option_names": ["--help", "-h"]})
+
+class _Commands(Mapping[str, click.Command]):
+    """Each is imported when it is asked for: all of them take a second."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        found: tuple[click.Command, ...] = import_module(f"bot.cli.{_HOME[name]}").COMMANDS
+        return next(command for command in found if command.name == name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOME)
+
+    def __len__(self) -> int:
+        return len(_HOME)
+
+
+@click.group(
+    cls=Group, commands=_Commands(), context_settings={"help_option_names": ["--help", "-h"]}
+)
 @click.version_option(package_name="siyu", message="%(prog)s %(version)s", help="显示版本")
 @click.option("--verbose", "-v", is_flag=True, help="多说一些运行细节（不含聊天内容）")
 def siyu(verbose: bool) -> None:
@@ -45,14 +65,6 @@ def siyu(verbose: bool) -> None:
     log_to_stderr(logging.INFO if verbose else logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
-
-
-for _module in (
-    write, look, audience, groups, points, tables, explain, ask, post, sop, guard, push, moments,
-    rehearse, serve, play, health,
-):  # fmt: skip
-    for _command in _module.COMMANDS:
-        siyu.add_command(_command)
 
 
 def run() -> None:

@@ -68,23 +68,22 @@ async def rehearse_workspace(
     """
     workspace = _remembering(_narrowed(workspace, plan.sops), plan.days)
     times = _times(plan, workspace.settings.zone)
-    with _folder(keep) as folder:
+    with rarely_collected(), _folder(keep) as folder:
         store = Store("sqlite:///scratch.db", root=folder, scratch=True)
         try:
             cast = _cast(workspace, plan, times, store)
             stage = Stage(workspace, store, start=times.start, alone=True, make_model=_canned)
             span = times.end - times.start
-            with rarely_collected():
-                await Play(
-                    stage, cast, times, progress=lambda now: progress((now - times.start) / span)
-                ).run()
+            await Play(
+                stage, cast, times, progress=lambda now: progress((now - times.start) / span)
+            ).run()
             with store.read() as connection:
                 ledger = read_ledger(connection, start=times.start)
                 sent = broadcasts(connection, workspace, times)
                 asked = asked_since(connection, since=times.start)
         finally:
             store.close()
-    found = report(Findings(workspace, times, ledger))
+        found = report(Findings(workspace, times, ledger))
     found["warnings"] = [*found["warnings"], *objected(sent, workspace, times)]
     head = {
         "start": plan.start.isoformat(),
