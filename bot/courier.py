@@ -30,10 +30,11 @@ from sop.sending import (
     next_slot,
 )
 from sop.times import SECOND
-from storage import outbox
+from storage import outbox, queue
 from storage.circuit import circuit_of, count_results
 from storage.holds import go_on, hold_back
-from storage.outbox import Outcome, Queued
+from storage.outbox import Outcome
+from storage.queue import Queued
 from storage.store import Store, Tx
 
 log = logging.getLogger("siyu.courier")
@@ -180,7 +181,7 @@ class Courier:
         until then is decided at once, each with its own time.
         """
         self._record(tx, me, settings, news.results, now)
-        due, _ = outbox.next_due(tx, me.id)
+        due, _ = queue.next_due(tx, me.id)
         if due is None or due > now:
             return Round([], due, self._holding)
         if now < self._planned:  # what leaves until then is not in the ledger of this moment
@@ -200,7 +201,7 @@ class Courier:
         )
         rows = split_off(tx, me, settings, rows, self._channel.capabilities, now=now)
         if until > now:
-            rows = outbox.with_the_rest(tx, rows)
+            rows = queue.with_the_rest(tx, rows)
         rows = rows[: fitting([row.kind for row in rows], room.room)]
         leaving = _in_turn(rows, settings, room, now=now, until=until)
         outbox.mark_sending(tx, leaving)
@@ -301,13 +302,13 @@ class Courier:
         page = most
         while len(chosen) < most:
             taken = [*busy, *(row.conversation_id for row in chosen)]
-            due = outbox.due(
+            due = queue.due(
                 tx, me.id, now=now, purposes=purposes, busy=taken, limit=page, ahead=ahead
             )
             page = min(page * 4, PAGE)  # quiet hours put off thousands, and not one by one
             if not due:
                 return chosen
-            facts = outbox.facts(tx, due, now=now, today=today, week=week)
+            facts = queue.facts(tx, due, now=now, today=today, week=week)
             verdicts = [(row, judge(facts[row.id], rules, now=now)) for row in due]
             outbox.hold(tx, [(row, v) for row, v in verdicts if isinstance(v, Wait)])
             outbox.drop(tx, [(row, v) for row, v in verdicts if isinstance(v, Drop)])
@@ -319,7 +320,7 @@ class Courier:
     def _again(
         self, tx: Tx, me: Me, settings: Settings, rows: list[Queued], slot: int, now: int
     ) -> int | None:
-        due, talk = outbox.next_due(tx, me.id)
+        due, talk = queue.next_due(tx, me.id)
         if due is None:
             return None
         if not rows:

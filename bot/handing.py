@@ -11,7 +11,8 @@ from sop.definitions import Settings
 from sop.sending import Drop
 from storage import invitations, outbox
 from storage.apply import Changes, apply
-from storage.outbox import Outcome, Queued
+from storage.outbox import Outcome
+from storage.queue import Queued
 from storage.store import Tx
 
 _NEEDS = {"invite": Capability.ADD_MEMBER}

@@ -270,7 +270,7 @@ def by_key(keys: tuple[str, ...]) -> Discriminator:
     return Discriminator(pick, custom_error_type="one_of_keys", custom_error_message=" ".join(keys))
 
 
-Condition = Annotated[
+Kinds = (
     Annotated[HasTag, Tag("tag")]
     | Annotated[InStage, Tag("stage")]
     | Annotated[Not, Tag("not")]
@@ -287,9 +287,10 @@ Condition = Annotated[
     | Annotated[MemberOf, Tag("member_of")]
     | Annotated[InSop, Tag("in_sop")]
     | Annotated[FinishedSop, Tag("finished_sop")]
-    | Annotated[Spent, Tag("spent")],
-    by_key(CONDITION_KEYS),
-]
+    | Annotated[Spent, Tag("spent")]
+)
+"""Every kind of condition, for `by_key` to choose from."""
+Condition = Annotated[Kinds, by_key(CONDITION_KEYS)]
 for _model in (Not, All, Any_):
     _model.model_rebuild()
 

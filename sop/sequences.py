@@ -16,27 +16,12 @@ from pydantic_core import PydanticCustomError
 from sop.actions import Action, GroupPlace, Match
 from sop.conditions import (
     CONDITION_KEYS,
-    All,
-    Any_,
     Condition,
-    Counted,
     Definition,
-    FinishedSop,
-    HasAttribute,
-    HasInvited,
-    HasPoints,
-    HasStreak,
     HasTag,
-    InGroup,
-    InSop,
-    InStage,
-    IsFriend,
-    LastMessage,
-    MemberOf,
+    Kinds,
     NamedEvent,
-    Not,
     OneOrMany,
-    Spent,
     by_key,
 )
 from sop.times import Clock, DayWindow, Duration, LatePolicy, parse_duration
@@ -138,24 +123,7 @@ class ExitOn(Definition):
 
 
 Exit = Annotated[
-    Annotated[HasTag, Tag("tag")]
-    | Annotated[InStage, Tag("stage")]
-    | Annotated[Not, Tag("not")]
-    | Annotated[All, Tag("all")]
-    | Annotated[Any_, Tag("any")]
-    | Annotated[LastMessage, Tag("last_message")]
-    | Annotated[Counted, Tag("count")]
-    | Annotated[HasAttribute, Tag("attribute")]
-    | Annotated[IsFriend, Tag("friend")]
-    | Annotated[InGroup, Tag("in_group")]
-    | Annotated[HasPoints, Tag("points")]
-    | Annotated[HasStreak, Tag("streak")]
-    | Annotated[HasInvited, Tag("invited")]
-    | Annotated[MemberOf, Tag("member_of")]
-    | Annotated[InSop, Tag("in_sop")]
-    | Annotated[FinishedSop, Tag("finished_sop")]
-    | Annotated[Spent, Tag("spent")]
-    | Annotated[ExitOn, Tag("on")],
+    Kinds | Annotated[ExitOn, Tag("on")],
     by_key((*CONDITION_KEYS, "on")),
 ]
 
