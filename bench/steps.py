@@ -455,7 +455,7 @@ def _sent(url: str, workspace: Workspace) -> float:
         crowd = asyncio.create_task(chatter(began))
         while len(world.deliveries) < whole:
             await bot.turn()
-            await bot.courier.landed()
+            await bot.deliveries.landed()
             await asyncio.sleep(0)
         rate = whole / (perf_counter() - began)
         crowd.cancel()

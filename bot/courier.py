@@ -1,4 +1,4 @@
-"""The only part that sends.
+"""Decides what leaves an account, and when.
 
 A round is a part of somebody's transaction: it records what came of earlier sends, judges what is
 due and marks the rows it is about to send as `sending`. Only when that is committed `done` hands
@@ -7,19 +7,16 @@ them to the channel. Nothing here sleeps; a round says when it wants to be calle
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bot.channels.port import Address, Capability, Channel, NotSent
+from bot.channels.port import Channel
+from bot.deliveries import IN_FLIGHT, Deliveries, News
 from bot.handing import split_off, take_over
 from bot.happening import Me
 from bot.health import opened, standing, strained
 from sop.definitions import Settings
 from sop.health import Full, Room, fitting, slowed
-from sop.messages import Body, Remove
 from sop.sending import (
     Drop,
     Go,
@@ -37,27 +34,8 @@ from storage.outbox import Outcome
 from storage.queue import Queued
 from storage.store import Store, Tx
 
-log = logging.getLogger("siyu.courier")
 ALL = ("reply", "notice", "touch")
-ATTEMPTS = 4
-BACKOFF = 30 * SECOND  # then four times as long each
 PAGE = 250  # rows judged at once when those before had to wait
-IN_FLIGHT = 32  # conversations sent to at once, when no gap is asked for or a stage knows more
-UNSURE = 5 * SECOND  # until the next attempt when it is not known whose the account is
-SEND_TIMEOUT = 60.0  # seconds of real time; what takes longer is unknown
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What came of sends since the last round, and the conversations a send is under way to.
-
-    `handed` are the rows of both. All are asked at the same instant: a send that lands while the
-    transaction runs is still under way for it.
-    """
-
-    results: tuple[Outcome, ...]
-    busy: frozenset[int]
-    handed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,67 +78,23 @@ class _Room:
 class Courier:
     """Sends what one account's outbox holds."""
 
-    def __init__(
-        self,
-        store: Store,
-        channel: Channel,
-        *,
-        wake: Callable[[], None],
-        now: Callable[[], int],
-        may_send: Callable[[], bool] = lambda: True,
-    ) -> None:
-        """`may_send`: whether the account is still this process's, asked before each send."""
-        self._may_send = may_send
+    def __init__(self, store: Store, channel: Channel, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
         self._store = store
         self._channel = channel
-        self._wake = wake
-        self._now = now
-        self._results: list[Outcome] = []
         self._holding: str | None = None  # as recorded; None: nobody has looked yet
         self._planned = 0  # until when a stage has decided already what leaves, ms UTC
-        self._busy: dict[int, asyncio.Task[None]] = {}
-        self._handed: set[int] = set()  # rows that no round has recorded the outcome of
 
     async def strand(self, me: Me) -> int:
         """Call once at start: what was in flight when the process died is unknown."""
         self._holding = None
         return await self._store.run(lambda tx: outbox.strand(tx, me.id))
 
-    def news(self) -> News:
-        """What the next round has to know. Ask on the event loop."""
-        return News(tuple(self._results), frozenset(self._busy), frozenset(self._handed))
-
     def done(self, turn: Round, news: News) -> None:
         """Hand over what a round decided. Call on the event loop, once the round is committed."""
-        del self._results[: len(news.results)]
-        self._handed -= {result.row.id for result in news.results}
-        self._handed |= {row.id for row in turn.rows}
         self._holding = turn.holding
         self._planned = max(self._planned, turn.planned)
-        chains: dict[int, list[Queued]] = defaultdict(list)
-        for row in turn.rows:
-            chains[row.conversation_id].append(row)
-        for conversation, rows in chains.items():
-            self._busy[conversation] = asyncio.create_task(self._deliver(conversation, rows))
-
-    @property
-    def full(self) -> bool:
-        """Whether as many sends are under way as may be."""
-        return len(self._busy) >= IN_FLIGHT
-
-    @property
-    def unrecorded(self) -> bool:
-        """Whether sends came back that no round has recorded yet."""
-        return bool(self._results)
-
-    async def landed(self) -> bool:
-        """Wait for all sends under way; True when there were any. Giving up waiting ends none."""
-        tasks = list(self._busy.values())
-        if tasks:
-            await asyncio.wait(tasks)
-        for task in tasks:
-            task.result()
-        return bool(tasks)
+        self._deliveries.begin(turn.rows, news)
 
     # --- in the transaction -------------------------------------------------------------------
 
@@ -196,14 +130,9 @@ class Courier:
         most = self._most(room, settings, news.busy, ahead=until > now)
         if not purposes or most <= 0:
             return Round([], slot if slot > now else None, holding)
-        rows = self._select(
-            tx, me, settings, news.busy, purposes=purposes, most=most, ahead=until > now, now=now
+        leaving = self._leaving(
+            tx, me, settings, room, news.busy, purposes=purposes, most=most, until=until, now=now
         )
-        rows = split_off(tx, me, settings, rows, self._channel.capabilities, now=now)
-        if until > now:
-            rows = queue.with_the_rest(tx, rows)
-        rows = rows[: fitting([row.kind for row in rows], room.room)]
-        leaving = _in_turn(rows, settings, room, now=now, until=until)
         outbox.mark_sending(tx, leaving)
         rows = [row for row, _ in leaving]
         last = leaving[-1][1] if leaving else now
@@ -282,6 +211,30 @@ class Courier:
             return ("notice",), now
         return (ALL, now) if touch_at <= now else (("reply", "notice"), touch_at)
 
+    def _leaving(
+        self,
+        tx: Tx,
+        me: Me,
+        settings: Settings,
+        room: _Room,
+        busy: frozenset[int],
+        *,
+        purposes: tuple[str, ...],
+        most: int,
+        until: int,
+        now: int,
+    ) -> list[tuple[Queued, int]]:
+        """What leaves now, or by `until`, and when (ms UTC)."""
+        ahead = until > now
+        rows = self._select(
+            tx, me, settings, busy, purposes=purposes, most=most, ahead=ahead, now=now
+        )
+        rows = split_off(tx, me, settings, rows, self._channel.capabilities, now=now)
+        if ahead:
+            rows = queue.with_the_rest(tx, rows)
+        rows = rows[: fitting([row.kind for row in rows], room.room)]
+        return _in_turn(rows, settings, room, now=now, until=until)
+
     def _select(
         self,
         tx: Tx,
@@ -330,58 +283,6 @@ class Courier:
         if talk is None:
             return touch
         return min(touch, max(talk, next_slot(now, account.reply_gap, seed=now, now=now)))
-
-    # --- outside of it ------------------------------------------------------------------------
-
-    async def _deliver(self, conversation: int, rows: Sequence[Queued]) -> None:
-        """Send one after the other; a bubble after one that did not leave shares its fate."""
-        came: list[Outcome] = []
-        try:
-            for row in rows:
-                same = bool(came) and came[-1].row.bundle_id == row.bundle_id
-                last = came[-1].state if same else ""
-                if last in ("failed", "dropped"):
-                    came.append(Outcome(row=row, state="dropped", reason=outbox.BROKEN_OFF))
-                elif last == "queued":
-                    came.append(replace(came[-1], row=row, blames_account=False))
-                else:
-                    came.append(await self._send(row))
-        finally:
-            del self._busy[conversation]
-        self._results += came
-        self._wake()
-
-    async def _send(self, row: Queued) -> Outcome:
-        to = Address(external_id=row.external_id, group=bool(row.in_group))
-        if not self._may_send():
-            reason = "没有发出：不知道这个账号是不是还由这个进程管着"
-            return Outcome(row=row, state="queued", reason=reason, due_at=self._now() + UNSURE)
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                external_id = await self._hand_over(to, row.body)
-        except NotSent as refusal:
-            return self._refused(row, refusal)
-        except TimeoutError:
-            reason = "网关迟迟没有回音，不知道对方收到没有"
-        except Exception as error:
-            log.warning("send of outbox row %s: %s", row.id, type(error).__name__)
-            reason = f"发送途中出错，不知道对方收到没有（{type(error).__name__}）"
-        else:
-            return Outcome(row=row, state="sent", external_id=external_id)
-        return Outcome(row=row, state="unknown", reason=reason, blames_account=True)
-
-    async def _hand_over(self, to: Address, body: Body) -> str | None:
-        if isinstance(body, Remove) and Capability.REMOVE_MEMBER not in self._channel.capabilities:
-            raise NotSent("这个通道不能把人移出群", retry=False)
-        return await self._channel.send(to, body)
-
-    def _refused(self, row: Queued, refusal: NotSent) -> Outcome:
-        attempts, blames = row.attempts + 1, refusal.retry and not refusal.ours
-        if not refusal.retry or attempts >= ATTEMPTS:
-            return Outcome(row=row, state="failed", reason=str(refusal), blames_account=blames)
-        due = self._now() + BACKOFF * 4 ** (attempts - 1)
-        reason = f"{'' if refusal.ours else '网关'}没有发出去（{refusal}），稍后重试"
-        return Outcome(row=row, state="queued", reason=reason, due_at=due, blames_account=blames)
 
 
 def _in_turn(

@@ -305,7 +305,7 @@ async def _wind_down(
     with suppress(TimeoutError, *NOT_OURS):
         if not custody.lost:
             async with asyncio.timeout(LAST_WORDS):
-                await bot.courier.landed()
+                await bot.deliveries.landed()
     with suppress(TimeoutError, *NOT_OURS):
         async with asyncio.timeout(DRAIN):
             await channel.close()  # cuts off what still hangs: nobody knows what became of it

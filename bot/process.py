@@ -17,6 +17,7 @@ from bot.channels.port import Channel, Status, StatusKind
 from bot.clock import Clock
 from bot.courier import Courier, Round
 from bot.custody import Custody
+from bot.deliveries import Deliveries
 from bot.happening import Me
 from bot.health import logged_out
 from bot.heart import Heart
@@ -97,9 +98,8 @@ class Bot:
         self._held: deque[Item] = deque()  # taken from the queue, not yet worked off
         self._runner = Runner()
         self._custody = custody or Custody(store)
-        self.courier = Courier(
-            store, channel, wake=wake, now=clock.now, may_send=self._custody.sure
-        )
+        self.deliveries = Deliveries(channel, wake=wake, now=clock.now, may_send=self._custody.sure)
+        self.courier = Courier(store, channel, self.deliveries)
         self._make_model, self._make_embedder = make_model, make_embedder
         self.asker = Asker(wake=wake, now=clock.now)
         self.asker.use(make_model(workspace))
@@ -186,7 +186,7 @@ class Bot:
         """At the end: record what is still under way. It may wait in vain: bound it in time."""
         self.hush()
         await self.asker.close()
-        while await self.courier.landed() or self.courier.unrecorded or self.waiting:
+        while await self.deliveries.landed() or self.deliveries.unrecorded or self.waiting:
             if self._store.given_up:
                 break
             await self.turn()
@@ -212,7 +212,7 @@ class Bot:
     def _nothing_to_do(self, now: int) -> bool:
         news = self._held or self._edited or self.asker.unrecorded
         if not self._free:  # nobody says that a later turn is early enough to record what landed
-            news = news or self.courier.unrecorded
+            news = news or self.deliveries.unrecorded
         return not news and self._due is not None and now < self._due
 
     def _hurry_login(self) -> None:
@@ -237,7 +237,7 @@ class Bot:
         Where the answer to a commit may have been lost, what that one marked as under way and
         nobody then did is undone first.
         """
-        news, asking = self.courier.news(), self.asker.under_way
+        news, asking = self.deliveries.news(), self.asker.under_way
         online = self.online and not self._hushed
         fresh = batch or self._edited or self.asker.unrecorded
         idle = self._alone and not fresh and now < (self._own_due or 0)
@@ -275,7 +275,7 @@ class Bot:
             self.asker.launch()
         self._tell(None)
         self.courier.done(turn, news)
-        self._pressed = self.courier.full or (turn.again is not None and turn.again <= now)
+        self._pressed = self.deliveries.full or (turn.again is not None and turn.again <= now)
         times = [t for t in (self._own_due, turn.again) if t is not None]
         self._due = min(times, default=None)
 

@@ -58,7 +58,7 @@ class Stage:
             due = await self.bot.turn(free=free)
             if await self.bot.asker.landed():
                 continue
-            landed = await self.bot.courier.landed()
+            landed = await self.bot.deliveries.landed()
             if landed and (due is None or not self._alone):
                 continue  # alone, the next turn is early enough to record what landed
             if due is None or due > self.clock.now():

@@ -27,10 +27,11 @@ from storage.trouble import DatabaseTrouble
 TERM = 15_000  # ms from one renewal to the end
 IDLE = "20s"  # a transaction nobody works on is ended by the server: its process is frozen or gone
 _NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
-# Set for the session, before anything is locked, so that others can tell whose it is.
+# Said before anything is locked, so that others can tell whose it is; a pooler may give the session
+# to somebody else afterwards.
 _NAMED = (
-    "set_config('application_name', ?, false),"
-    " set_config('idle_in_transaction_session_timeout', ?, false)"
+    "set_config('application_name', ?, true),"
+    " set_config('idle_in_transaction_session_timeout', ?, true)"
 )
 
 
@@ -223,6 +224,7 @@ def leases(connection: Connection, *, zone: ZoneInfo) -> list[dict[str, Any]]:
 
 
 def _session(token: str) -> str:
+    """What a transaction of the process calls itself."""
     return f"siyu-{token}"
 
 

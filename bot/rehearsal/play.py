@@ -69,7 +69,7 @@ class Play:
                 _, number, _, act = heappop(self._agenda)
                 await self._do(self.cast.parts[number - 1], act)
         clock.set(end)
-        while self.stage.bot.courier.unrecorded:
+        while self.stage.bot.deliveries.unrecorded:
             await self.stage.settle()
 
     def _free(self, first: int | None) -> int:

@@ -208,7 +208,7 @@ class Thinking:
     async def turn(self) -> None:
         for _ in range(12):
             await self.bot.turn()
-            await self.bot.courier.landed()
+            await self.bot.deliveries.landed()
             await asyncio.sleep(0)
 
     async def answer(self) -> None:

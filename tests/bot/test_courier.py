@@ -9,7 +9,7 @@ import pytest
 
 from bot.channels.port import Address, NotSent
 from bot.channels.simulator import Failure
-from bot.courier import SEND_TIMEOUT, UNSURE
+from bot.deliveries import SEND_TIMEOUT, UNSURE
 from sop.events import EventKind
 from sop.messages import Body
 from storage.outbox import strand
@@ -448,7 +448,7 @@ async def test_a_send_without_an_answer_is_given_up_after_a_while(
     perform: Perform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SEND_TIMEOUT >= 30
-    monkeypatch.setattr("bot.courier.SEND_TIMEOUT", 0.01)
+    monkeypatch.setattr("bot.deliveries.SEND_TIMEOUT", 0.01)
     play = await perform()
 
     async def never(to: Address, body: Body) -> str | None:
@@ -556,12 +556,12 @@ async def test_a_clock_that_jumps_ahead_drops_what_expired(perform: Perform) -> 
 
 async def test_nothing_leaves_while_the_account_may_be_anothers(rehearse: Perform) -> None:
     play = await rehearse()
-    play.stage.bot.courier._may_send = lambda: False
+    play.stage.bot.deliveries._may_send = lambda: False
     play.enqueue("amy", "1", "2")
     await play.settle()
     assert play.states() == ["queued", "queued"]
     assert "不知道这个账号是不是还由这个进程管着" in play.outbox()[0][2]
     assert play.one("SELECT failures FROM account") == 0
-    play.stage.bot.courier._may_send = lambda: True
+    play.stage.bot.deliveries._may_send = lambda: True
     await play.stage.wait(UNSURE)
     assert play.texts == ["1", "2"]

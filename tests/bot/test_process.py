@@ -141,7 +141,7 @@ async def test_a_lock_between_sending_and_recording_is_no_second_sending(
     play.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA busy_timeout = 0"))
     await play.channel.say("amy", "价格")
     await play.stage.bot.turn()
-    await play.stage.bot.courier.landed()
+    await play.stage.bot.deliveries.landed()
     blocker = sqlite3.connect(tmp_path / "siyu.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     for _ in range(3):

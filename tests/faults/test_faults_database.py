@@ -164,7 +164,7 @@ async def test_nothing_leaves_unrecorded_and_all_is_answered_afterwards(
         for n in range(5 * PEOPLE):
             await play.channel.say(f"p{n % PEOPLE}", f"说{n}{LONG}")
             await play.stage.bot.turn()
-            await play.stage.bot.courier.landed()
+            await play.stage.bot.deliveries.landed()
         while_broken = judge.sends - before
         again = await play.stage.bot.turn()
         assert again == play.now + SECOND
@@ -195,12 +195,12 @@ async def test_what_was_under_way_when_it_broke_is_recorded_afterwards_and_not_r
     await asyncio.sleep(0)  # they leave
     assert judge.sends == 1 + PEOPLE
     with fault(play, tmp_path / "siyu.db"):
-        await play.stage.bot.courier.landed()
+        await play.stage.bot.deliveries.landed()
         for n in range(PEOPLE):
             await play.channel.say(f"p{n}", f"说再{n}{LONG}")
         for _ in range(5):
             await play.stage.bot.turn()
-            await play.stage.bot.courier.landed()
+            await play.stage.bot.deliveries.landed()
     await play.settle()
     assert set(Counter(play.texts).values()) == {1}
     assert len(play.texts) == 1 + 2 * PEOPLE
@@ -253,7 +253,7 @@ async def test_a_log_that_is_cut_off_under_the_bot_stops_it(
     await play.channel.say("p1", "说一")
     for _ in range(3):
         await play.stage.bot.turn()
-        await play.stage.bot.courier.landed()
+        await play.stage.bot.deliveries.landed()
     assert judge.sends == before
     assert len(heard) == 1 and "删掉或截短" in heard[0]
 

@@ -195,9 +195,9 @@ async def test_what_lands_at_the_very_end_is_recorded(tmp_path: Path) -> None:
         play = Play(stage)
         await stage.channel.say("amy", "你好")
         await stage.settle(free=NOON + HOUR)
-        assert stage.bot.courier.unrecorded, "the next turn was to be early enough"
+        assert stage.bot.deliveries.unrecorded, "the next turn was to be early enough"
         await stage.settle()  # nobody says that there will be one
-        assert not stage.bot.courier.unrecorded
+        assert not stage.bot.deliveries.unrecorded
         assert play.states() == ["sent"]
     finally:
         store.close()
