@@ -127,14 +127,21 @@ class Chat:
     async def _say(self, text: str, echo: bool) -> None:
         if echo:
             self._transcript.said(self._name, text, where=self._topic)
-        before = self._transcript.lines
+        before = self._transcript.answers
         mention = self._group is not None and text.startswith("@")
         await self._stage.channel.say(self._who, text, group=self._group, mention=mention)
         await self._let_pass(PAUSE)
-        if self._transcript.lines == before:
-            listens = self._group is not None and not mention
-            quiet = "群里没有 @ 它，它就听着" if listens else "没有一条规则要回这句话"
+        if self._transcript.answers == before:
+            quiet = self._why_quiet(listens=self._group is not None and not mention)
             self._transcript.note(f"（机器人没说话：{quiet}）")
+
+    def _why_quiet(self, *, listens: bool) -> str:
+        with self._stage.store.read() as connection:
+            found = find(connection, self._group or self._who)
+            paused = story.paused_because(connection, found.id, now=self._stage.clock.now())
+        if paused:
+            return f"已由人工接管，{paused}"
+        return "群里没有 @ 它，它就听着" if listens else "没有一条规则要回这句话"
 
     async def _let_pass(self, span: int) -> None:
         await self._stage.wait(span)

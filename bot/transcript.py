@@ -27,7 +27,7 @@ class Transcript:
     """
 
     def __init__(self, stage: Stage, *, zone: ZoneInfo, out: Print, dates: bool = False) -> None:
-        self.lines = 0  # written so far
+        self.answers = 0  # what was said so far, or told why it was not; tags do not count
         self._stage = stage
         self._zone = zone
         self._out = out
@@ -80,8 +80,10 @@ class Transcript:
         name, what, because = row["name"], row["what"], row["because"]
         match row["outcome"]:
             case "tag_added":
+                self.answers -= 1
                 self._aside("＋", f"{name} 有了标签「{what}」（{source_name(because)}）", "green")
             case "tag_removed":
+                self.answers -= 1
                 self._aside("－", f"{name} 去掉标签「{what}」（{source_name(because)}）", "green")
             case "withheld":
                 self._aside(
@@ -117,7 +119,7 @@ class Transcript:
         if self._day not in (None, today):
             self._out(day_line(today))
             self._day = today
-        self.lines += 1
+        self.answers += 1
         self._out(text)
 
     def _moment(self) -> str:

@@ -250,6 +250,17 @@ def _pauses(connection: Connection, zone: ZoneInfo, now: int) -> dict[int, dict[
     return {row[0]: {"until": iso(row[1], zone), "because": row[2]} for row in rows}
 
 
+def paused_because(connection: Connection, subject: int, *, now: int) -> str:
+    """Why a conversation is paused, or an empty string."""
+    rows = fetch(
+        connection,
+        "SELECT because FROM pause WHERE subject_id = ? AND (until IS NULL OR until > ?)",
+        subject,
+        now,
+    )
+    return str(rows[0][0]) if rows else ""
+
+
 def event_name(kind: str) -> str:
     """An event as a screen calls it."""
     return {str(k): name for k, name in EVENT_NAMES.items()}[kind]

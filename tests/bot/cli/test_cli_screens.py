@@ -103,6 +103,16 @@ def test_a_chat_is_not_held_back_by_the_youth_of_its_account(
     assert out.count("→ 小雨：59 一包") == (0 if waits else 3)
 
 
+def test_a_chat_says_why_the_bot_is_silent(
+    siyu: Siyu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(open_shop(tmp_path))
+    out = siyu("chat", lines="今天天气不错\n/真人 我来了\n好的呀\n").out
+    assert out.count("（机器人没说话：") == 2
+    assert "（机器人没说话：没有一条规则要回这句话）" in out
+    assert "（机器人没说话：已由人工接管，" in out
+
+
 def test_what_a_rule_answers_is_not_said_to_be_handed_over(
     siyu: Siyu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
