@@ -31,7 +31,7 @@ from sop.times import MINUTE, SECOND
 from storage import outbox, people, questions
 from storage.lease import LeaseLost
 from storage.store import Store, Tx
-from storage.trouble import DatabaseTrouble, trouble_of
+from storage.trouble import DatabaseTrouble, NotFlushed, trouble_of
 
 log = logging.getLogger("siyu.process")
 QUEUE = 2_000  # events waiting before the channel is made to wait
@@ -256,6 +256,8 @@ class Bot:
         try:
             self._own_due, turn = await self._store.run(work)
         except Exception as error:
+            if isinstance(error, NotFlushed):
+                self._take_off(batch)
             if trouble_of(error) is not None:
                 raise
             log.exception("a batch of %d events failed; taking them one by one", len(batch))
@@ -269,8 +271,7 @@ class Bot:
                 )
             )
         else:
-            for _ in batch:
-                self._held.popleft()
+            self._take_off(batch)
             self._doubtful = False
             self.asker.launch()
         self._tell(None)
@@ -278,6 +279,11 @@ class Bot:
         self._pressed = self.deliveries.full or (turn.again is not None and turn.again <= now)
         times = [t for t in (self._own_due, turn.again) if t is not None]
         self._due = min(times, default=None)
+
+    def _take_off(self, batch: Sequence[Event]) -> None:
+        """What is committed is not taken again."""
+        for _ in batch:
+            self._held.popleft()
 
     def _do(self, tx: Tx, me: Me, batch: Sequence[Event], now: int) -> int | None:
         if self._edited:
@@ -350,8 +356,8 @@ class Bot:
 
         me = Me(await self._custody.arrive(arrive), account.external_id)
         if me != self.me:
+            await self._recover(me)  # first: until then nobody may take back what is `sending`
             self.me = me
-            await self._recover(me)
         self.online = True
 
     async def _recover(self, me: Me) -> None:

@@ -117,6 +117,7 @@ class Lease:
         Raises `AccountHeld` while another process has it.
         """
         me = self._holder
+        self._end_sessions(tx.connection, account)  # or even the next line would wait for them
         insert_rows(
             tx.connection,
             LeaseRow,
@@ -125,7 +126,6 @@ class Lease:
             [(account, "", "", 0, "", "", "", 0, 0)],
             extra="ON CONFLICT (account_id) DO NOTHING",
         )  # fmt: skip
-        self._end_sessions(tx.connection, account)
         # A transaction of the holder keeps the row: until it is over nothing can be taken.
         free = fetch(
             tx.connection,
@@ -152,6 +152,7 @@ class Lease:
         Raises `LeaseLost` when somebody has.
         """
         if self.account is None:
+            self._name(connection)
             return
         rows = fetch(
             connection,
@@ -166,7 +167,7 @@ class Lease:
         """Hold the account for another `TERM`. Raises `LeaseLost` when it is another's now."""
         if self.account is None:
             return
-        fetch(connection, f"SELECT {_NAMED}", _session(self._holder.token), IDLE)
+        self._name(connection)
         rows = fetch(
             connection,
             f"UPDATE lease SET expires_at = {_NOW} + ? WHERE account_id = ? AND holder = ?"  # noqa: S608
@@ -179,6 +180,7 @@ class Lease:
 
     def release(self, connection: Connection) -> None:
         """Give the account back at once; where it was stays known."""
+        self._name(connection)
         fetch(
             connection,
             "UPDATE lease SET holder = '', expires_at = 0 WHERE account_id = ? AND holder = ?"
@@ -203,6 +205,9 @@ class Lease:
                 " WHERE application_name = ? AND usename = current_user",
                 _session(last[0][0]),
             )
+
+    def _name(self, connection: Connection) -> None:
+        fetch(connection, f"SELECT {_NAMED}", _session(self._holder.token), IDLE)
 
     def _insist(self, held: bool) -> None:
         if not held:

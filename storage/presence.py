@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from storage.trouble import DatabaseTrouble
+from storage.trouble import DatabaseTrouble, NotFlushed
 
 
 class Presence:
@@ -44,18 +44,20 @@ class Presence:
     def flush(self) -> None:
         """Have all that is committed on the disk, so that a power cut cannot take it back.
 
-        Raises `DatabaseTrouble` when the disk refuses.
+        Call it before `note`. Raises `NotFlushed` when the disk refuses.
         """
         if self._file is None:
             return
         try:
             _sync(self._log)
             if not self._folder_is_safe:
-                with suppress(PermissionError):  # Windows opens no folders, and needs no flush
+                with suppress(OSError):  # some systems open no folders, or do not flush them
                     _sync(self._log.parent)
                 self._folder_is_safe = True
         except OSError as error:
-            raise DatabaseTrouble(
+            if isinstance(error, FileNotFoundError) and not self._length:
+                return  # where no log is possible SQLite flushes at every commit
+            raise NotFlushed(
                 f"磁盘没有写下 {self._log.name}，没有消息会发出去。请看看磁盘是不是好的。"
             ) from error
 

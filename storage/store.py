@@ -44,7 +44,7 @@ _LASTING = (
     " WHERE current_setting('synchronous_commit') = 'off'"
 )
 # A PostgreSQL that went away without a word is noticed within 10 s.
-_PATIENCE = {"connect_timeout": 3, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
+_PATIENCE = {"connect_timeout": 2, "keepalives_idle": 5, "tcp_user_timeout": 10_000}
 
 
 @dataclass(slots=True)
@@ -161,9 +161,9 @@ class Store:
                 if tx.must_last and self.shared:
                     fetch(self._connection, _LASTING)
             if self._presence is not None:
-                self._presence.note()
                 if tx.must_last:
                     self._presence.flush()
+                self._presence.note()
             return done
         except BaseException:
             self._ids.reset()

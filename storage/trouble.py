@@ -11,6 +11,10 @@ class DatabaseTrouble(StorageError):
     """数据库现在写不进去。没有丢东西；恢复之前不会发消息。"""
 
 
+class NotFlushed(DatabaseTrouble):
+    """已经记下了，但磁盘没有把它写稳。没有消息会发出去。"""
+
+
 _WORDS = {
     "locked": "数据库正被别的程序占着",
     "full": "磁盘满了",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import weakref
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ class Wires:
 
     def __init__(self, engine: Engine) -> None:
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._lock = threading.Lock()
         self.are_cut = False
         event.listen(engine, "do_connect", self._refuse)
         event.listen(engine, "connect", self._note)
@@ -27,18 +29,28 @@ class Wires:
 
         What waits ends as if the server had hung up. Call from any thread.
         """
-        self.are_cut = True
-        for connection in list(self._open):
-            # The driver's own `close` frees what another thread is just reading from.
-            with (
-                suppress(Exception),  # one that is closed already has no wire
-                socket.socket(fileno=os.dup(connection.fileno())) as wire,
-            ):
-                wire.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self.are_cut = True
+            waiting = list(self._open)
+        for connection in waiting:
+            _cut(connection)
 
     def _refuse(self, *_: Any) -> None:
         if self.are_cut:
             raise DatabaseTrouble
 
     def _note(self, connection: Any, _record: Any) -> None:
-        self._open.add(connection)
+        with self._lock:
+            self._open.add(connection)
+            late = self.are_cut  # it was being made meanwhile
+        if late:
+            _cut(connection)
+
+
+def _cut(connection: Any) -> None:
+    # The driver's own `close` frees what another thread is just reading from.
+    with (
+        suppress(Exception),  # one that is closed already has no wire
+        socket.socket(fileno=os.dup(connection.fileno())) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)

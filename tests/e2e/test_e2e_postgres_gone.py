@@ -80,7 +80,7 @@ async def test_it_ends_in_time_though_its_database_is_silent(
             )
             running.terminate()
             began = time.monotonic()
-            await running.ends()
+            assert await running.ends() == 0
             assert time.monotonic() - began < END
     assert gateway.log("text") == []
 

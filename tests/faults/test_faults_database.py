@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bot.channels.port import Address
+from bot.channels.port import Address, Status, StatusKind
 from bot.channels.simulator import SimulatorChannel
-from sop.events import EventKind
+from sop.events import EventKind, Person
 from sop.messages import Body, summary
-from storage.sql import fetch
+from storage import outbox
+from storage.sql import fetch, run_rows
 from storage.store import Store, Tx
 from storage.trouble import DatabaseTrouble
 from tests.support import DAY, HOUR, MINUTE, SECOND, Perform, Play, on_stage, workspace
@@ -304,13 +305,66 @@ async def test_a_disk_that_does_not_flush_stops_the_sending(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
         heard = told(play)
-        await play.channel.say("amy", "说二")
+        await play.tell(EventKind.MESSAGE, who="amy", text="说二", external_id="")
         for _ in range(3):
             await play.stage.bot.turn()
         assert play.texts == ["说一"]
     assert len(heard) == 1 and "磁盘没有写下" in heard[0]
     await play.settle()
     assert play.texts == ["说一", "说二"]
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+async def test_a_file_system_without_logs_or_flushed_folders_is_no_trouble(
+    rehearse: Perform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    monkeypatch.setattr("storage.store._PRAGMAS", (f"PRAGMA journal_mode = {mode}",))
+    sync = os.fsync
+
+    def flush(file: int) -> None:
+        if os.path.samestat(os.fstat(file), tmp_path.stat()):
+            raise OSError(22, "Invalid argument")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    play = await rehearse(ECHO, templates=TEMPLATES)
+    await play.hear("amy", "说一")
+    assert (tmp_path / "siyu.db-wal").exists() is (mode == "WAL")
+    assert play.texts == ["说一"]
+
+
+async def test_what_a_dead_process_left_is_not_taken_for_ours(
+    rehearse: Perform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play = await rehearse(ECHO, templates=TEMPLATES)
+    await play.hear("amy", "说一")
+    bot, me = play.stage.bot, play.stage.bot.me
+    assert me is not None
+    with monkeypatch.context() as patch:  # the next process, which does not know its account yet
+        patch.setattr(bot, "me", None)
+        bot.online = False
+        play.write(
+            lambda tx: run_rows(
+                tx.connection,
+                "UPDATE outbox SET state = ?, sent_at = NULL, external_id = NULL",
+                [("sending",)],
+            )
+        )
+        strand = outbox.strand
+        answers: list[Any] = [DatabaseTrouble]
+
+        def stumble(tx: Tx, account: int) -> int:
+            if answers:
+                raise answers.pop()
+            return strand(tx, account)
+
+        patch.setattr(outbox, "strand", stumble)
+        account = Person(external_id=me.external_id, name="小满")
+        await bot.status(Status(kind=StatusKind.LOGIN, account=account, at=play.now))
+        await play.settle()
+        await play.stage.wait(MINUTE)
+        assert play.texts == ["说一"]
+        assert play.states() == ["unknown"]
 
 
 def test_a_lazy_postgres_flushes_what_must_last(postgres_url: str) -> None:
