@@ -41,7 +41,7 @@ LOOK_EVERY = 1.0  # seconds between looks at who acts for the account
 STRAGGLER = 15.0  # seconds until the database has noticed that the last process here is dead
 LAST_WORDS = 4.0  # seconds that sends under way get at the end
 DRAIN = 3.0  # seconds that recording what came of them, and what came in, may take after that
-LAST_RESORT = 7.0  # seconds after which nobody waits for a silent database any more
+LAST_RESORT = 5.5  # seconds after which nobody waits for a silent database any more
 NOT_OURS = (AccountHeld, LeaseLost)
 Report = Callable[[str], None]
 
